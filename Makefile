@@ -1,0 +1,42 @@
+# The commands of a working day. `make setup` once; the others call it when they must.
+PYTHON ?= python3
+BIN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.PHONY: setup check format test demo bench lock clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y python3-venv; }
+	@[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "$$CHOPAR_RABBIT_URL" ] || docker info >/dev/null 2>&1 \
+		|| { $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y rabbitmq-server; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+demo: setup
+	$(BIN)/chopar demo $(ARGS)
+
+# Run after a change of the dependencies in setup.cfg.
+lock:
+	$(BIN)/uv pip compile setup.cfg --all-extras --generate-hashes --no-emit-find-links --universal --python-version 3.11 \
+		--quiet --custom-compile-command "make lock" --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

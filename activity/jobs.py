@@ -1,0 +1,61 @@
+"""A job: one piece of work that an event led to, as it stands in RabbitMQ."""
+
+import uuid
+from typing import Any, Final, Literal
+
+import msgspec
+
+from activity.names import routing_key
+
+NAMESPACE: Final = uuid.UUID("7f4a1c1e-7a3c-5b1a-9a53-6f0d2d1c9e11")
+"""The UUIDv5 namespace of job ids (RFC 9562, section 5.5). Never change it: repeats would no longer be recognised."""
+VERSION: Final = 1
+
+JobClass = Literal["transactional", "bulk"]
+JobState = Literal["sending", "waiting", "sent", "dead", "cancelled", "unknown"]
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A job is JSON; the same event and rule always make the same one, byte for byte.
+
+    `event` is what rules and templates see: id, source, type, subject, time, data.
+    """
+
+    id: str
+    version: int = VERSION
+    task: str = "email"
+    rule: str
+    job_class: JobClass = msgspec.field(name="class")
+    user: str
+    to: str
+    template: str
+    event: dict[str, Any]
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The routing key it is published under."""
+        return routing_key(self.job_class, self.rule)
+
+
+def job_id(user: str, source: str, event_id: str, rule: str) -> str:
+    """UUIDv5 of (user, source, event id, rule); the parts are told apart by their lengths, so none can imitate another."""
+    name = "".join(f"{len(part)}:{part}" for part in (user, source, event_id, rule))
+    return str(uuid.uuid5(NAMESPACE, name))
+
+
+def encode_job(job: Job) -> bytes:
+    """The job as canonical JSON in UTF-8."""
+    return _encoder.encode(job)
+
+
+def decode_job(raw: bytes) -> Job:
+    """The job that `raw` holds. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, whose text names the field."""
+    job = _decoder.decode(raw)
+    if job.version != VERSION:
+        raise msgspec.ValidationError(f"Expected version {VERSION}, got {job.version} - at `$.version`")
+    return job
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Job)

@@ -1,0 +1,48 @@
+"""Every name that stands on a broker: topics, exchanges, queues, routing keys, headers.
+
+They are public: other programs read and write by them. Change one only with a migration.
+"""
+
+from typing import Final
+
+# -- Kafka -------------------------------------------------------------------------------------------------------------
+EVENTS: Final = "activity.events"
+LOG: Final = "activity.log"
+DEAD: Final = "activity.dead"
+
+APP: Final = "chopar"
+NOTIFY_APP: Final = "chopar-notify"
+USERS: Final = "users"
+USERS_CHANGELOG: Final = f"{APP}-{USERS}-changelog"
+
+KIND_HEADER: Final = "chopar-kind"
+"""On a record of `activity.events` that is not an event; the only kind is `TICK`."""
+TICK: Final = b"tick"
+MOVED_HEADER: Final = "chopar-moved"
+"""On an event that was sent again because it had no key or lay on another user's partition: `topic/partition/offset`."""
+REASON_HEADER: Final = "chopar-reason"
+ERROR_HEADER: Final = "__streams.errors."
+"""Kafka Streams' own prefix (KIP-1034), followed by exception, message, topic, partition, offset."""
+
+# -- RabbitMQ ----------------------------------------------------------------------------------------------------------
+JOBS_EXCHANGE: Final = "chopar.jobs"
+RETRY_EXCHANGE: Final = "chopar.retry"
+DEAD_EXCHANGE: Final = "chopar.dead"
+LIFECYCLE_EXCHANGE: Final = "chopar.lifecycle"
+
+TRANSACTIONAL_QUEUE: Final = "email.transactional"
+BULK_QUEUE: Final = "email.bulk"
+DEAD_QUEUE: Final = "email.dead"
+
+JOB_HEADER: Final = "chopar-job"
+ATTEMPT_HEADER: Final = "chopar-attempt"
+
+
+def routing_key(job_class: str, rule: str) -> str:
+    """The key under which a job is published: `email.<class>.<rule>`."""
+    return f"email.{job_class}.{rule}"
+
+
+def delay_queue(seconds: int) -> str:
+    """The queue in which a job waits `seconds`, a power of two."""
+    return f"chopar.retry.{seconds}s"

@@ -1,0 +1,45 @@
+"""What came of one attempt at a job. Outcomes are values: the pool decides by them, the ledger keeps them."""
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Sent(msgspec.Struct, frozen=True, tag="sent"):
+    """Done, and the far end said so. The job ends `sent`."""
+
+    reply: str = ""
+
+
+class Retry(msgspec.Struct, frozen=True, tag="retry"):
+    """Not done, and nothing happened outside; worth another attempt.
+
+    `after` is the shortest wait in seconds that the far end asked for (None: the backoff alone decides). With
+    `burn=False` the attempt does not count: the far end as a whole is away, not this job at fault.
+    """
+
+    reason: str
+    after: float | None = None
+    burn: bool = True
+
+
+class Dead(msgspec.Struct, frozen=True, tag="dead"):
+    """Will never succeed as it is. The job ends `dead` and waits for a person.
+
+    `reason` is a short code, `reply` the words of the far end.
+    """
+
+    reason: str
+    reply: str = ""
+
+
+class Unknown(msgspec.Struct, frozen=True, tag="unknown"):
+    """It may or may not have happened (RFC 1047): the connection died after the last byte and before the answer.
+
+    UNKNOWN_OUTCOME decides what follows: `resend` tries again with the same Message-ID, `hold` ends the job `unknown`.
+    """
+
+    reason: str
+
+
+Outcome: TypeAlias = Sent | Retry | Dead | Unknown
