@@ -1,0 +1,123 @@
+"""The rules that turn events into jobs: a TOML file, checked whole when it is read."""
+
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from fnmatch import translate
+from typing import Any, Final, cast, get_args
+
+import msgspec
+
+from activity.errors import RuleError
+from activity.events import LogRecord, Refused
+from activity.jobs import Job, JobClass, job_id
+
+Expression = Callable[[Mapping[str, Any]], str]
+"""A compiled `{{ … }}` text. Raises ValueError, whose text names what is missing, when an event lacks something it needs."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Events whose type matches the glob `on` make a job for the address that `to` gives."""
+
+    name: str
+    on: str
+    to: Expression
+    job_class: JobClass
+    template: str
+
+
+class Rules:
+    """All rules, in the order of the file."""
+
+    def __init__(self, rules: Collection[Rule]) -> None:
+        self._rules = [(re.compile(translate(rule.on)), rule) for rule in rules]
+
+    def jobs(self, record: LogRecord) -> tuple[list[Job], list[Refused]]:
+        """The jobs that `record` leads to, and why a rule that matches could not make one."""
+        matching = [rule for pattern, rule in self._rules if pattern.match(record.type)]
+        if not matching:
+            return [], []
+        try:
+            seen = event_view(record)
+        except msgspec.DecodeError as error:
+            return [], [Refused("rule", f"data can't be read: {error}")]
+        jobs, refused = [], []
+        for rule in matching:
+            try:
+                jobs.append(_job(rule, record, seen))
+            except ValueError as error:
+                refused.append(Refused("rule", f"rule {rule.name}: {error}"))
+        return jobs, refused
+
+
+def event_view(record: LogRecord) -> dict[str, Any]:
+    """What rules and templates see of an event: id, source, type, subject, time, data."""
+    return {
+        "id": record.id,
+        "source": record.source,
+        "type": record.type,
+        "subject": record.subject,
+        "time": record.time,
+        "data": msgspec.json.decode(record.data),
+    }
+
+
+def _job(rule: Rule, record: LogRecord, seen: dict[str, Any]) -> Job:
+    return Job(
+        id=job_id(record.subject, record.source, record.id, rule.name),
+        rule=rule.name,
+        job_class=rule.job_class,
+        user=record.subject,
+        to=rule.to(seen),
+        template=rule.template,
+        event=seen,
+        traceparent=record.traceparent,
+    )
+
+
+# -- reading the file --------------------------------------------------------------------------------------------------
+
+_KEYS: Final = ("name", "on", "to", "class", "template")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+
+
+def parse_rules(text: str, file: str, compile_expression: Callable[[str], Expression], templates: Collection[str]) -> Rules:
+    """The rules in `text`. Raises RuleError that names `file`, the line where the rule begins, and the key."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RuleError(file, f"is no TOML: {error}") from None
+    tables = document.pop("rule", [])
+    if document:
+        raise RuleError(file, f"there is no key {next(iter(document))!r}; a rules file has only [[rule]] tables")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise RuleError(file, "a rule is written as a table [[rule]]")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line)]
+    rules: list[Rule] = []
+    for index, table in enumerate(tables):
+        where = f"{file}, line {lines[index]}" if index < len(lines) else file
+        rule = _rule(table, where, compile_expression, templates)
+        if any(rule.name == other.name for other in rules):
+            raise RuleError(where, f"name: there is a rule {rule.name!r} already")
+        rules.append(rule)
+    return Rules(rules)
+
+
+def _rule(table: dict[str, Any], where: str, compile_expression: Callable[[str], Expression], templates: Collection[str]) -> Rule:
+    for key in table:
+        if key not in _KEYS:
+            raise RuleError(where, f"{key}: there is no such key; a rule has {', '.join(_KEYS)}")
+    for key in _KEYS:
+        if not isinstance(table.get(key), str) or not table[key]:
+            raise RuleError(where, f"{key}: a text was expected")
+    if _NAME.fullmatch(table["name"]) is None:
+        raise RuleError(where, "name: small letters, digits, - and _ were expected, 64 at most; it is part of a routing key")
+    if table["class"] not in get_args(JobClass):
+        raise RuleError(where, f"class: one of {', '.join(get_args(JobClass))} was expected, not {table['class']!r}")
+    if table["template"] not in templates:
+        raise RuleError(where, f"template: there is no template {table['template']!r}; there are: {', '.join(sorted(templates))}")
+    try:
+        to = compile_expression(table["to"])
+    except ValueError as error:
+        raise RuleError(where, f"to: {error}") from None
+    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"])

@@ -1,0 +1,168 @@
+"""What a chunk of `activity.events` becomes: bytes in, bytes out, pure.
+
+Every record ends in exactly one of: `logged`, `late`, `duplicate`, `dead`, `waiting` — or it is `moved`: sent again to the
+partition of its user, because it had no key or its sender counted partitions in another way. Ticks are no events.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from activity import names, order
+from activity.chunk import Chunk, Record
+from activity.events import Event, Headers, Refused, decode, log_value
+from activity.order import Accepted, Decision, Duplicate, State
+
+Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+"""Key, value and headers of a record to be sent."""
+
+
+class Step(msgspec.Struct):
+    """What is to be sent, then written. `log` in order; `moved` by partition; `states` are table values by user.
+
+    `counts`: how many records of the chunk ended how; waiting events that were released count as `released`.
+    """
+
+    log: list[tuple[bytes, bytes]] = []
+    dead: list[Pair] = []
+    moved: dict[int, list[Pair]] = {}
+    states: dict[bytes, bytes] = {}
+    counts: dict[str, int] = {}
+
+
+class Partition(Protocol):
+    """The states of one partition's users. A user of another partition is not in it, even if this worker owns both."""
+
+    def get(self, user: bytes) -> bytes | None:
+        """The user's state as bytes; None: a new user."""
+
+    @property
+    def waiting(self) -> Mapping[bytes, float]:
+        """The users for whom an event waits, and since when (Unix seconds)."""
+
+
+def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], gap_timeout: float) -> Step:
+    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key. `gap_timeout`: in seconds."""
+    return _Work(chunk, states, partition_of, gap_timeout).run()
+
+
+class _Work:
+    """One chunk's work: the states it has opened, and what it has led to so far."""
+
+    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], gap_timeout: float) -> None:
+        self._chunk, self._states = chunk, states
+        self._partition_of, self._gap_timeout = partition_of, gap_timeout
+        self._open: dict[bytes, State] = {}
+        self._known: dict[bytes, int] = {}
+        self._changed: dict[bytes, int] = {}
+        self._out = Step()
+
+    def run(self) -> Step:
+        for record in self._chunk.records:
+            if record.headers and (names.KIND_HEADER, names.TICK) in record.headers:
+                self._tick(record)
+            else:
+                self._event(record)
+        self._out.states = {user: order.encode(self._open[user], offset) for user, offset in self._changed.items()}
+        return self._out
+
+    def _event(self, record: Record) -> None:
+        event = decode(record.key, record.value, record.headers)
+        if type(event) is Refused:
+            self._refuse(record, event)
+            return
+        assert isinstance(event, Event)  # noqa: S101  (for mypy: `type() is` above is the quick way to ask)
+        user = record.key
+        if user is None:
+            user = event.user.encode()
+            self._move(record, user)
+            return
+        state = self._open.get(user)
+        if state is None:
+            value = self._states.get(user)
+            if value is None:
+                if self._partition_of(user) != self._chunk.partition:
+                    self._move(record, user)
+                    return
+                state, self._known[user] = State(), -1
+            else:
+                state, self._known[user] = order.decode(value), order.peek(value)[0]
+            self._open[user] = state
+        if record.offset <= self._known[user]:
+            self._count("repeated")  # read again after a crash: what it led to was confirmed before the state was written
+            return
+        state, decisions = order.advance(state, event, record.timestamp / 1000)
+        self._keep(user, state, record.offset)
+        self._apply(user, record, event, decisions)
+
+    def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            if type(decision) is Accepted:
+                self._log(user, decision)
+                self._count(decision.verdict if decision.raw is event.raw else "released")
+            elif type(decision) is Refused:
+                self._refuse(record, decision)
+            elif type(decision) is Duplicate:
+                self._count("duplicate")
+            else:
+                self._count("waiting")
+
+    def _tick(self, record: Record) -> None:
+        """Give up the gaps that are too old by the record's time: read again after a crash, it decides the same."""
+        before = record.timestamp / 1000 - self._gap_timeout
+        touched = set(self._open)
+        for user in [user for user, since in self._states.waiting.items() if since <= before and user not in touched]:
+            value = self._states.get(user)
+            if value is not None:
+                self._open[user], self._known[user] = order.decode(value), order.peek(value)[0]
+        for user, state in list(self._open.items()):
+            if record.offset > self._known[user]:
+                after, accepted = order.expire(state, before)
+                if accepted:
+                    self._keep(user, after, record.offset)
+                    for decision in accepted:
+                        assert isinstance(decision, Accepted)  # noqa: S101  (expire() gives nothing else)
+                        self._log(user, decision)
+                        self._count("released")
+        self._count("tick")
+
+    def _keep(self, user: bytes, state: State, offset: int) -> None:
+        self._open[user] = state
+        self._changed[user] = offset
+
+    def _log(self, user: bytes, event: Accepted) -> None:
+        self._out.log.append((user, log_value(event.raw, event.position, event.verdict, event.received)))
+
+    def _refuse(self, record: Record, refused: Refused) -> None:
+        origin = (self._chunk.topic, self._chunk.partition, record.offset)
+        self._out.dead.append((record.key, record.value, dead_headers(record.headers, refused, *origin)))
+        self._count("dead")
+
+    def _move(self, record: Record, user: bytes) -> None:
+        origin = f"{self._chunk.topic}/{self._chunk.partition}/{record.offset}".encode()
+        headers = [header for header in record.headers if header[0] != names.MOVED_HEADER]
+        target = self._partition_of(user)
+        self._out.moved.setdefault(target, []).append((user, record.value, [*headers, (names.MOVED_HEADER, origin)]))
+        self._count("moved")
+
+    def _count(self, what: str) -> None:
+        counts = self._out.counts
+        counts[what] = counts.get(what, 0) + 1
+
+
+_OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)
+
+
+def dead_headers(headers: Headers, refused: Refused, topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
+    """The headers of a record of `activity.dead`: those it had, why it is there, and where it came from (KIP-1034)."""
+    error = names.ERROR_HEADER
+    return [
+        *(header for header in headers if not header[0].startswith(_OURS)),
+        (names.REASON_HEADER, refused.reason.encode()),
+        (f"{error}exception", b"Refused"),
+        (f"{error}message", refused.problem.encode("utf-8", "replace")),
+        (f"{error}topic", topic.encode()),
+        (f"{error}partition", str(partition).encode()),
+        (f"{error}offset", str(offset).encode()),
+    ]

@@ -1,0 +1,35 @@
+"""`activity.events` → `activity.log`: drops duplicates, restores each user's order, gives positions."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+from activity.chunk import Chunk
+from activity.sequencing import Step, sequence
+from tables.users import Users
+
+
+class Outputs(Protocol):
+    """Where a chunk's results go. Both return once Kafka has confirmed all, and wait when it is away."""
+
+    async def deliver(self, chunk: Chunk, step: Step) -> None:
+        """Send the accepted, the dead and the moved records."""
+
+    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> None:
+        """Write states to the table's changelog, on the chunk's partition."""
+
+
+async def sequencer(
+    chunk: Chunk,
+    *,
+    users: Users,
+    outputs: Outputs,
+    partition_of: Callable[[bytes], int],
+    gap_timeout: float,
+) -> None:
+    """Decide a chunk; then outside first, then the state, then the offsets: a crash between two steps repeats, never loses."""
+    step = sequence(chunk, users.partition(chunk.partition), partition_of, gap_timeout)
+    await outputs.deliver(chunk, step)
+    if step.states:
+        await users.write(chunk.partition, step.states, partial(outputs.changelog, chunk))
+    chunk.done()

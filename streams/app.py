@@ -1,0 +1,159 @@
+"""The composition root of the Faust side: what is connected to what."""
+
+import logging
+import socket
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Final, cast
+
+import faust
+from aiokafka.partitioner import murmur2
+
+from activity import names
+from activity.errors import ChoparError, SettingError
+from activity.settings import PREFIX, Settings
+from agents.archiver import archiver
+from agents.notifier import notifier
+from agents.sequencer import sequencer
+from streams.chunks import Chunks, each_chunk
+from streams.exits import give_up
+from streams.outputs import Outputs
+from streams.parts import JobsPart, Opener, StorePart, read_rules
+from streams.producer import Producer
+from streams.ticks import send_ticks
+from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
+from streams.watchdog import RecoveryWatch
+from tables.users import Users
+
+log = logging.getLogger(__name__)
+
+QUEUED_CHUNKS: Final = 16
+"""How many chunks may wait for an agent; then its partitions pause."""
+SESSION_TIMEOUT: Final = 10.0
+"""Seconds after which the group gives a silent worker's partitions to another."""
+
+
+class App(faust.App):
+    """A Faust app that checks its surroundings before it starts. Nothing connects before that."""
+
+    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings, self._open_parts = settings, open_parts
+        self._parts = AsyncExitStack()
+
+    async def on_first_start(self) -> None:
+        """Check and create what the worker stands on. What a person must mend ends the process with one clear line."""
+        try:
+            if self.conf.web_enabled:
+                check_port(self._settings)
+            created = await ensure_topics(self._settings)
+            await self._open_parts(self._parts)
+        except ChoparError as error:
+            give_up(error)
+        if created:
+            log.info("created topics: %s", ", ".join(created))
+        await super().on_first_start()
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self.add_future(self._watch_recovery())
+
+    async def on_stop(self) -> None:
+        await super().on_stop()
+        await self._parts.aclose()
+
+    async def _watch_recovery(self) -> None:
+        watch = RecoveryWatch(self)
+        while not self.should_stop:
+            await self.sleep(1.0)
+            await watch.look()
+
+
+def create_app(settings: Settings) -> App:
+    """The app `chopar`: sequencer and archiver over the table `users`."""
+    store = StorePart(settings)
+    app = _new_app(names.APP, settings, store.open, web=True)
+    outputs = Outputs(app)
+    users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
+    sequence = partial(
+        sequencer,
+        users=users,
+        outputs=outputs,
+        partition_of=partial(partition_of, partitions=settings.partitions),
+        gap_timeout=settings.gap_timeout,
+    )
+    app.agent(_topic(app, names.EVENTS), name="sequencer")(each_chunk(sequence))
+    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(partial(archiver, store=store, outputs=outputs)))
+
+    async def ticks() -> None:
+        await send_ticks(users, cast(Producer, app.producer), settings.gap_timeout)
+
+    app.timer(interval=min(1.0, settings.gap_timeout / 2))(ticks)
+    return app
+
+
+def create_notify_app(settings: Settings) -> App:
+    """The app `chopar-notify`: the notifier. An app of its own, so that an outage of RabbitMQ does not hold the log.
+
+    Raises SettingError when a rule or a template is wrong.
+    """
+    rules, jobs = read_rules(settings), JobsPart(settings)
+    app = _new_app(names.NOTIFY_APP, settings, jobs.open, web=False)
+    notify = partial(notifier, rules=rules, jobs=jobs, outputs=Outputs(app))
+    app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notify))
+    return app
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Kafka's default partitioner puts `key` (murmur2, `org.apache.kafka.common.utils.Utils`)."""
+    number: int = (murmur2(key) & 0x7FFFFFFF) % partitions
+    return number
+
+
+def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
+    return App(
+        app_id,
+        settings=settings,
+        open_parts=open_parts,
+        broker=f"chopar://{kafka_address(settings)}",
+        Table=Users,
+        store="memory://",
+        autodiscover=False,
+        origin="streams",
+        datadir=str(settings.data_dir / app_id),
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=settings.partitions,
+        topic_disable_leader=True,
+        broker_commit_interval=0.5,
+        broker_session_timeout=SESSION_TIMEOUT,
+        broker_heartbeat_interval=3.0,
+        broker_max_poll_records=4000,
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        producer_max_batch_size=256 * 1024,
+        producer_max_request_size=LARGEST_RECORD,
+        producer_request_timeout=20.0,
+        stream_wait_empty=True,
+        web_enabled=web,
+        web_host=settings.web_host,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+    )
+
+
+def _topic(app: faust.App, name: str) -> Any:
+    return app.topic(name, schema=Chunks(), maxsize=QUEUED_CHUNKS, allow_empty=True)
+
+
+def check_port(settings: Settings) -> None:
+    """Raises SettingError when the web server's port is taken."""
+    family = socket.AF_INET6 if ":" in settings.web_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.web_host, settings.web_port))
+        except OSError as error:
+            where = f"{settings.web_host}:{settings.web_port}"
+            raise SettingError(f"{PREFIX}WEB_PORT", f"can't listen on {where} ({error.strerror}); set another one") from None

@@ -1,0 +1,176 @@
+"""The consumer: hands out chunks, and commits no further than the first one that is not done.
+
+It stands above four faults of Faust 0.15.3 (`docs/faust.md`), marked A, B, D and "outage" below.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from time import monotonic
+from typing import Any, cast
+
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.chunks import ChunkMessage, Chunks, chunk_message
+from streams.exits import TEMPFAIL, leave
+from streams.producer import Producer
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Reads in a thread of its own, so that heartbeats go on whatever the agents do."""
+
+    member_at = float("-inf")
+    """When the group last confirmed this member: the monotonic time at which the heartbeat was sent that it answered."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        heartbeat = coordinator._do_heartbeat
+
+        async def noted() -> bool:
+            sent = monotonic()
+            answered: bool = await heartbeat()
+            if answered:
+                self.member_at = sent
+            return answered
+
+        coordinator._do_heartbeat = noted
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.member_at = monotonic()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Outage: Faust crashes the worker when a commit fails. The offsets are committed with the next ones instead."""
+        mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await self._ensure_consumer().commit(
+                {driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(offset, "") for tp, offset in mine.items()}
+            )
+        except (KafkaError, IllegalStateError) as error:
+            self.log.debug("commit put off: %r", error)
+            return False
+        return True
+
+
+class Consumer(driver.Consumer):
+    """Reads the topics whose schema is `Chunks` in chunks, and every other topic as Faust does."""
+
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._chunked: frozenset[str] = frozenset()
+        self._inflight: defaultdict[TP, deque[ChunkMessage]] = defaultdict(deque)
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        topics = (topic for topic in self.app.topics if isinstance(topic.schema, Chunks))
+        self._chunked = frozenset(name for topic in topics for name in topic.topics)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        self._lose(revoked)
+
+    @property
+    def out_of_touch(self) -> float:
+        """Seconds since the group confirmed this member."""
+        return monotonic() - self._thread.member_at
+
+    async def wait_empty(self) -> None:
+        """Before partitions move or the worker stops: finish what an agent has begun, let go of all that waits.
+
+        A chunk that waits for a far end which is away is let go too, so that an outage never stops a rebalance.
+        """
+        if cast(Producer, self.app.producer).held_back:
+            # Its batches would go out once it is a member again, over newer states of the partitions' next owner.
+            leave(0 if self.app.should_stop else TEMPFAIL, "Kafka was away for longer than the group waits for a member")
+        for inflight in self._inflight.values():
+            for message in inflight:
+                message.chunk.lost = True
+            started = [message for message in inflight if message.chunk.started]
+            inflight.clear()
+            inflight.extend(started)
+        await super().wait_empty()
+
+    async def perform_seek(self) -> None:
+        """A: at the end of a recovery Faust lets records in, then clears the queues they went to. Hold the flow till then."""
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        self._lose(list(self._inflight))
+        await super().perform_seek()
+
+    def _lose(self, partitions: Iterable[TP]) -> None:
+        for tp in partitions:
+            for message in self._inflight.pop(tp, ()):
+                message.chunk.lost = True
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  (the name is Faust's)
+        """The next records: for a chunked topic one message for each partition and fetch."""
+        records, active = await self._wait_next_records(timeout)
+        if not records or self.should_stop:
+            return
+        if not self.flow_active:
+            await super().perform_seek()
+            return
+        generation = self.app.consumer_generation_id
+        for tp, batch in records.items():
+            if active is not None and tp not in active and tp not in self._buffered_partitions:
+                continue
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            for message in self._messages(tp, batch, generation):
+                if not self.flow_active or self.app.consumer_generation_id != generation:
+                    return
+                if type(message) is ChunkMessage:
+                    self._inflight[tp].append(message)
+                yield tp, message
+
+    def _messages(self, tp: TP, batch: list[Any], generation: int) -> Iterable[Any]:
+        if tp.topic not in self._chunked:
+            return (self._to_message(tp, record) for record in batch)
+        start = self._read_offset.get(tp)
+        if start is not None and batch[0].offset < start:
+            batch = [record for record in batch if record.offset >= start]
+        return [chunk_message(TP(*tp), batch, generation)] if batch else []
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        if tp.topic not in self._chunked:
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    # -- committing ----------------------------------------------------------------------------------------------------
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        yield from (tp for tp in list(self._inflight) if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """B and D: Faust's acks come from its iterator, also when the body raised. Only `Chunk.done()` counts here."""
+        if tp.topic not in self._chunked:
+            return super()._new_offset(tp)
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        new = None
+        for message in self._inflight[tp]:
+            if not message.chunk.finished:
+                break
+            new = message.offset + 1
+        return new
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        committed = await super()._commit_offsets(offsets, start_new_transaction)
+        for tp, offset in offsets.items():
+            if not committed:
+                self._committed_offset[tp] = before[tp]  # Faust counts it as committed even so
+                continue
+            inflight = self._inflight.get(tp)
+            while inflight and inflight[0].offset < offset:
+                inflight.popleft()
+        return committed

@@ -1,0 +1,10 @@
+"""The worker: `faust -A streams.main worker -l info` (= `chopar worker`)."""
+
+from activity.errors import ChoparError
+from brokers.discovery import read_settings
+from streams.app import create_app
+
+try:
+    app = create_app(read_settings())
+except ChoparError as error:
+    raise SystemExit(f"chopar: {error}") from None

@@ -1,0 +1,10 @@
+"""The notifier: `faust -A streams.notify worker -l info` (= `chopar notifier`)."""
+
+from activity.errors import ChoparError
+from brokers.discovery import read_settings
+from streams.app import create_notify_app
+
+try:
+    app = create_notify_app(read_settings())
+except ChoparError as error:
+    raise SystemExit(f"chopar: {error}") from None

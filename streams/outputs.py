@@ -1,0 +1,70 @@
+"""Sending what a chunk led to: awaited, and waited for when Kafka is away."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RequestTimedOutError
+
+from activity import names
+from activity.chunk import Chunk
+from activity.sequencing import Pair, Step
+from agents.patience import patiently
+
+if TYPE_CHECKING:
+    from streams.producer import Producer
+
+
+class Outputs:
+    """Sends records to Kafka and returns once each is acknowledged by all replicas.
+
+    An outage is waited out. An error that waiting can't mend (a record that is too large, a topic that forbids writing) is
+    raised as KafkaError.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def deliver(self, chunk: Chunk, step: Step) -> None:
+        """Send what `step` leads to outside: accepted events, dead ones, and those that belong to another partition."""
+        log: list[Pair] = [(user, value, []) for user, value in step.log]
+        batches: dict[tuple[str, int], list[Pair]] = {}
+        if log:
+            batches[names.LOG, chunk.partition] = log
+        if step.dead:
+            batches[names.DEAD, chunk.partition] = step.dead
+        for partition, moved in step.moved.items():
+            batches[names.EVENTS, partition] = moved
+        await self.send(chunk, batches)
+
+    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> None:
+        """Send `batches`, by topic and partition; each keeps its order."""
+        if batches:
+            await patiently(lambda: self._once(batches), chunk, "Kafka", OUTAGE)
+
+    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> None:
+        """Write `states` to the changelog partition that belongs to the chunk's."""
+        await self.send(chunk, {(topic, chunk.partition): [(user, value, []) for user, value in states.items()]})
+
+    async def _once(self, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> None:
+        producer: Producer = self._app.producer
+        deliveries = []
+        for (topic, partition), pairs in batches.items():
+            deliveries += await producer.send_pairs(topic, partition, pairs)
+        outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise _as_outage(outcome)
+
+
+class KafkaAway(Exception):
+    """Kafka did not take a batch, but may take it later."""
+
+
+OUTAGE = (KafkaAway, KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError)
+
+
+def _as_outage(error: BaseException) -> BaseException:
+    if isinstance(error, KafkaError) and (error.retriable or isinstance(error, OUTAGE)):
+        return KafkaAway(str(error) or type(error).__name__)
+    return error

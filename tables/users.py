@@ -1,0 +1,77 @@
+"""The table `users`: one state of bytes for each user, written a chunk at a time."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+import faust
+from faust.stores.memory import Store
+
+from activity.order import peek
+
+Send = Callable[[str, Mapping[bytes, bytes]], Awaitable[None]]
+"""Sends pairs to a topic, to the partition in hand, and returns once all are confirmed."""
+
+
+class PartitionView:
+    """The states of one partition; what `activity.sequencing.Partition` asks for."""
+
+    __slots__ = ("_data", "_number", "_partitions", "waiting")
+
+    def __init__(
+        self, number: int, data: Mapping[bytes, bytes], partitions: Mapping[bytes, int], waiting: Mapping[bytes, float]
+    ) -> None:
+        self._number, self._data, self._partitions, self.waiting = number, data, partitions, waiting
+
+    def get(self, user: bytes) -> bytes | None:
+        """The user's state, if the user is of this partition."""
+        value = self._data.get(user)
+        return value if value is not None and self._partitions.get(user) == self._number else None
+
+
+class Users(faust.Table[bytes, bytes]):
+    """A Faust table of bytes in the memory store.
+
+    Faust allows a change only for the event in hand, one key at a time. `write` puts a chunk's states into the changelog
+    as one batch and into memory once that is confirmed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.waiting: defaultdict[int, dict[bytes, float]] = defaultdict(dict)
+
+    def partition(self, number: int) -> PartitionView:
+        """What this worker knows of the users of partition `number`."""
+        return PartitionView(number, self._memory.data, self._memory._key_partition, self.waiting[number])
+
+    async def write(self, partition: int, states: Mapping[bytes, bytes], send: Send) -> None:
+        """Make `states` durable in the changelog, then current here."""
+        await send(self.changelog_topic_name, states)
+        self._memory.data.update(states)
+        self._memory._key_partition.update(dict.fromkeys(states, partition))
+        waiting = self.waiting[partition]
+        for user, value in states.items():
+            since = peek(value)[1]
+            if since is None:
+                waiting.pop(user, None)
+            else:
+                waiting[user] = since
+
+    async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
+        """After a rebalance: find out anew for whom events wait; the states tell."""
+        await super().on_recovery_completed(active_tps, standby_tps)
+        self.waiting.clear()
+        for user, value in self._memory.data.items():
+            since = peek(value)[1]
+            if since is not None:
+                self.waiting[self._memory._key_partition[user]][user] = since
+
+    @property
+    def _memory(self) -> Store[bytes, bytes]:
+        return cast(Store[bytes, bytes], self.data)
+
+    def newest_offset(self, partition: int) -> int:
+        """The highest offset of `activity.events` that a state of `partition` knows of; -1: none."""
+        mine = (value for user, value in self._memory.data.items() if self._memory._key_partition.get(user) == partition)
+        known = (peek(value)[0] for value in mine)
+        return max(known, default=-1)
