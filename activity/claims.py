@@ -11,6 +11,10 @@ far end answered. A claim that was never settled is in doubt: whoever held it di
                                 │ settle: Dead ─────────────▶ dead      settle: Unknown+hold, or a claim
                                 │                                       whose lease is over with `hold`
                                 └───────────────────────────────────▶ unknown
+
+The number on a message may be lower than that of the attempt it led to: an attempt after one in doubt gets a number of
+its own. So a message with a low number may be the only one left of its job, and "a later attempt has begun" is no reason
+to throw it away. As long as the job has not ended, each message of it leads on.
 """
 
 from typing import Literal, TypeAlias
@@ -35,7 +39,11 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A mailer's wish to do attempt number `attempt` of `job`; it holds it until `until` (Unix seconds)."""
+    """A wish to do attempt number `attempt` of `job`; it holds it until `until` (Unix seconds).
+
+    `owner` names one delivery of one message: two claims of one owner are one claim, made again because its answer was
+    lost. Whoever has got a Go does not ask again.
+    """
 
     job: Job
     attempt: int
@@ -57,13 +65,15 @@ class Busy(msgspec.Struct, frozen=True):
 
 
 class Again(msgspec.Struct, frozen=True):
-    """This attempt is settled, but what followed from `outcome` (the retry, the dead letter) may not have been published."""
+    """Attempt number `attempt` is settled, but what followed from `outcome` (the retry, the dead letter) may not have been
+    published. Publish it; whoever gets it twice recognises it."""
 
     outcome: Retry | Dead | Unknown
+    attempt: int
 
 
 class Over(msgspec.Struct, frozen=True):
-    """Nothing to do: the job has ended, or a later attempt has begun. Acknowledge the message."""
+    """Nothing to do: the job has ended. Acknowledge the message."""
 
     state: JobState
 
@@ -76,18 +86,31 @@ def answer(record: JobRecord | None, claim: Claim, now: float, policy: Policy) -
     if record is None:
         return Go(claim.attempt)
     if record.state == "sending":
-        if claim.attempt < record.attempt:
-            return Over("sending")
-        if now < record.until:
-            return Busy(record.until)
-        if policy == "hold":
-            return Over("unknown")
-        return Go(max(claim.attempt, record.attempt + 1), doubt=True)
-    if claim.attempt == record.attempt and isinstance(record.outcome, Retry | Dead | Unknown) and record.state != "unknown":
-        return Again(record.outcome)
-    if record.state == "waiting" and claim.attempt > record.attempt:
-        return Go(claim.attempt)
+        return _while_sending(record, claim, now, policy)
+    if record.state == "waiting":
+        return _while_waiting(record, claim, policy)
+    if isinstance(record.outcome, Dead) and record.state == "dead":
+        return Again(record.outcome, record.attempt)
     return Over(record.state)
+
+
+def _while_sending(record: JobRecord, claim: Claim, now: float, policy: Policy) -> Answer:
+    if record.owner == claim.owner:
+        return Go(record.attempt, doubt=claim.attempt < record.attempt)
+    if now < record.until:
+        return Busy(record.until)
+    if policy == "hold":
+        return Over("unknown")
+    return Go(max(claim.attempt, record.attempt + 1), doubt=True)
+
+
+def _while_waiting(record: JobRecord, claim: Claim, policy: Policy) -> Answer:
+    doubt = isinstance(record.outcome, Unknown)
+    if doubt and policy == "hold":  # the setting was changed while it waited
+        return Over("unknown")
+    if claim.attempt <= record.attempt and isinstance(record.outcome, Retry | Unknown):
+        return Again(record.outcome, record.attempt)
+    return Go(max(claim.attempt, record.attempt + 1), doubt)
 
 
 def may_settle(record: JobRecord | None, attempt: int, owner: str) -> bool:

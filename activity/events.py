@@ -12,9 +12,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 MAX_EVENT: Final = 256 * 1024
-"""The most bytes an event's value may have."""
+"""The most bytes an event may have as JSON."""
+MAX_DEPTH: Final = 128
+"""How deep objects and arrays may stand in one another: far below what makes a JSON reader run out of stack."""
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""Kafka allows a header without a value."""
 Verdict = Literal["logged", "late"]
 
 
@@ -56,25 +59,26 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Eve
 
     A record without a key is decoded too: `Event.user` says which key it should have had.
     """
-    if value is None:
-        return Refused("null-value", "the record has no value; an event was expected")
-    if len(value) > MAX_EVENT:
-        return Refused("too-big", f"the value has {len(value):,} bytes; {MAX_EVENT:,} is the limit")
-    raw = value
-    if headers and any(name == "ce_specversion" for name, _ in headers):
+    if headers and _is_binary_mode(headers):
         written = _from_binary_mode(value, headers)
         if isinstance(written, Refused):
             return written
-        raw = written
+        value = written
+    if value is None:
+        return Refused("null-value", "the record has no value; an event was expected")
+    if len(value) > MAX_EVENT:
+        return Refused("too-big", f"the event has {len(value):,} bytes; {MAX_EVENT:,} is the limit")
     try:
-        found = _decoder.decode(raw)
+        found = _decoder.decode(value)
     except msgspec.ValidationError as error:
-        return _invalid(raw, str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _not_json(raw, str(error))
-    if not raw.isascii() and (broken := _not_utf8(raw)):  # attributes that are passed over were not looked at
+        return _invalid(value, str(error))
+    except _UNREADABLE as error:
+        return _unreadable(value, error)
+    if not value.isascii() and (broken := _not_utf8(value)):  # attributes that are passed over were not looked at
         return broken
-    return _checked(key, found, raw)
+    if len(value) > 2 * MAX_DEPTH and value.count(b"{") + value.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        return _TOO_DEEP
+    return _checked(key, found, value)
 
 
 def log_value(raw: bytes, position: int, verdict: Verdict, received: float) -> bytes:
@@ -107,50 +111,63 @@ class _Attributes(msgspec.Struct):
     time: str | None = None
     sequence: str | None = None
     traceparent: str | None = None
-    position: msgspec.Raw | None = None
-    verdict: msgspec.Raw | None = None
-    received: msgspec.Raw | None = None
+    position: msgspec.Raw = msgspec.Raw()
+    verdict: msgspec.Raw = msgspec.Raw()
+    received: msgspec.Raw = msgspec.Raw()
 
 
 _decoder: Final = msgspec.json.Decoder(_Attributes)
 _log_decoder: Final = msgspec.json.Decoder(LogRecord)
+_json: Final = msgspec.json.Decoder(msgspec.Raw)
+_time: Final = msgspec.json.Decoder(datetime)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TOO_DEEP: Final = Refused("too-deep", f"objects and arrays stand in one another more than {MAX_DEPTH} deep")
 _SEQUENCE: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_TIME: Final = msgspec.json.Decoder(datetime)
+_TEXTS: Final = ("id", "source", "type", "subject")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def _checked(key: bytes | None, found: _Attributes, raw: bytes) -> Event | Refused:
     if found.specversion != "1.0":
         return Refused("bad-specversion", f"specversion is {found.specversion[:20]!r}; '1.0' was expected")
-    if not (found.id and found.source and found.type and found.subject):
-        empty = next(name for name in ("id", "source", "type", "subject") if not getattr(found, name))
-        return Refused("bad-attribute", f"{empty} is empty")
-    if found.position is not None or found.verdict is not None or found.received is not None:
-        return Refused("bad-attribute", "position, verdict and received are added here; an event may not bring them")
-    if found.time is not None and not _is_time(found.time):
-        return Refused("bad-attribute", "time is no RFC 3339 time")
+    if bad := _bad_attribute(found):
+        return Refused("bad-attribute", bad)
     sequence = None
     if found.sequence is not None:
         if _SEQUENCE.fullmatch(found.sequence) is None:
             return Refused("bad-sequence", "sequence must be decimal digits, from 1, without leading zeros")
         sequence = int(found.sequence)
-    try:
-        user = found.subject.encode()
-    except UnicodeEncodeError:
-        return Refused("bad-attribute", "subject has a lone surrogate, which UTF-8 can't hold")
-    if key is not None and key != user:
+    if key is not None and key != found.subject.encode():  # msgspec lets no lone surrogate pass
         return Refused("key-mismatch", "the record's key is not the event's subject")
     return Event(found.id, found.source, found.subject, sequence, raw)
 
 
+def _bad_attribute(found: _Attributes) -> str | None:
+    if not (found.id and found.source and found.type and found.subject):
+        return f"{next(name for name in _TEXTS if not getattr(found, name))} is empty"
+    printable = found.id.isprintable() and found.source.isprintable() and found.type.isprintable() and found.subject.isprintable()
+    if not printable or found.traceparent is not None:  # CloudEvents 1.0.2, 2.1; and Postgres can't hold a NUL
+        for name in (*_TEXTS, "traceparent"):
+            if _CONTROL.search(getattr(found, name) or ""):
+                return f"{name} has a control character"
+    if found.position or found.verdict or found.received:
+        return "position, verdict and received are added here; an event may not bring them"
+    if found.time is not None and not _is_time(found.time):
+        return "time is no RFC 3339 time"
+    return None
+
+
 def _is_time(text: str) -> bool:
     try:
-        return _TIME.decode(f'"{text}"').tzinfo is not None
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        return "\\" not in text and _time.decode(f'"{text}"').tzinfo is not None
+    except msgspec.DecodeError:
         return False
 
 
-def _not_json(raw: bytes, problem: str) -> Refused:
-    return _not_utf8(raw) or Refused("not-json", problem)
+def _unreadable(raw: bytes, error: Exception) -> Refused:
+    if broken := _not_utf8(raw):
+        return broken
+    return _TOO_DEEP if isinstance(error, RecursionError) else Refused("not-json", str(error))
 
 
 def _not_utf8(raw: bytes) -> Refused | None:
@@ -161,38 +178,62 @@ def _not_utf8(raw: bytes) -> Refused | None:
     return None
 
 
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_ALIKE: Final = bytes.maketrans(b"{}", b"[]")
+
+
+def _depth(raw: bytes) -> int:
+    """How deep the objects and arrays of `raw`, which is JSON, stand in one another; counted to just above the limit."""
+    without_escapes = re.sub(rb"\\.", b"", raw)
+    brackets = re.sub(rb'"[^"]*"', b"", without_escapes.translate(_ALIKE, _NOT_BRACKETS))
+    depth = 0
+    while brackets and depth <= MAX_DEPTH:
+        brackets = brackets.replace(b"[]", b"")  # the innermost of each branch
+        depth += 1
+    return depth
+
+
 def _invalid(raw: bytes, problem: str) -> Refused:
+    try:
+        _json.decode(raw)  # a wrong attribute is reported before what follows it is read
+    except _UNREADABLE as error:
+        return _unreadable(raw, error)
     if problem.startswith("Expected `object`") and "`$" not in problem:
         return Refused("not-an-object", problem)
     if "missing required field" in problem:
         return Refused("missing-attribute", problem)
-    try:
-        msgspec.json.decode(raw)  # a wrong attribute is reported before what follows it is read
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _not_json(raw, str(error))
-    return Refused("bad-attribute", problem)
+    return _not_utf8(raw) or Refused("bad-attribute", problem)
 
 
-def _from_binary_mode(value: bytes, headers: Headers) -> bytes | Refused:
-    """Binary mode: attributes are `ce_` headers, the value is the data; written as one JSON object."""
+def _is_binary_mode(headers: Headers) -> bool:
+    """Kafka protocol binding, 1.3 and 3.3.3: a structured event may have the `ce_` headers too; its content type tells."""
+    content_type = next((value for name, value in headers if name.lower() == "content-type"), None) or b""
+    is_structured = content_type.lower().startswith(b"application/cloudevents")
+    return not is_structured and any(name == "ce_specversion" for name, _ in headers)
+
+
+def _from_binary_mode(value: bytes | None, headers: Headers) -> bytes | Refused:
+    """Binary mode: attributes are `ce_` headers, the value is the data; written as one JSON object. No value: no data."""
     written: dict[str, Any] = {}
-    content_type = ""
     for name, header in headers:
+        is_attribute = name.startswith("ce_")
+        if header is None or not (is_attribute or name.lower() == "content-type"):
+            continue
+        attribute = name.removeprefix("ce_") if is_attribute else "datacontenttype"
+        if attribute in ("data", "data_base64"):
+            return Refused("bad-attribute", f"{name}: data is the record's value, not a header")
         try:
-            text = header.decode()
+            written[attribute] = header.decode()
         except UnicodeDecodeError:
             return Refused("not-utf8", f"header {name} is not UTF-8")
-        if name.startswith("ce_"):
-            written[name.removeprefix("ce_")] = text
-        elif name.lower() == "content-type":
-            content_type = written["datacontenttype"] = text
-    media = content_type.partition(";")[0].strip().lower()
-    if not media or media == "application/json" or media.endswith("+json"):
+    media = written.get("datacontenttype", "").partition(";")[0].strip().lower()
+    if not value:
+        return msgspec.json.encode(written)
+    if media in ("", "application/json") or media.endswith("+json"):
         try:
-            msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _not_json(value, str(error))
-        written["data"] = msgspec.Raw(value)
+            written["data"] = _json.decode(value)
+        except _UNREADABLE as error:
+            return _unreadable(value, error)
     else:
         written["data_base64"] = base64.b64encode(value).decode()
     return msgspec.json.encode(written)

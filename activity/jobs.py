@@ -51,7 +51,10 @@ def encode_job(job: Job) -> bytes:
 
 def decode_job(raw: bytes) -> Job:
     """The job that `raw` holds. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, whose text names the field."""
-    job = _decoder.decode(raw)
+    try:
+        job = _decoder.decode(raw)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
     if job.version != VERSION:
         raise msgspec.ValidationError(f"Expected version {VERSION}, got {job.version} - at `$.version`")
     return job

@@ -39,7 +39,7 @@ class Rules:
             return [], []
         try:
             seen = event_view(record)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return [], [Refused("rule", f"data can't be read: {error}")]
         jobs, refused = [], []
         for rule in matching:
@@ -92,10 +92,10 @@ def parse_rules(text: str, file: str, compile_expression: Callable[[str], Expres
         raise RuleError(file, f"there is no key {next(iter(document))!r}; a rules file has only [[rule]] tables")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise RuleError(file, "a rule is written as a table [[rule]]")
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line)]
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line)]
     rules: list[Rule] = []
     for index, table in enumerate(tables):
-        where = f"{file}, line {lines[index]}" if index < len(lines) else file
+        where = f"{file}, line {lines[index]}" if len(lines) == len(tables) else f"{file}, rule {index + 1}"
         rule = _rule(table, where, compile_expression, templates)
         if any(rule.name == other.name for other in rules):
             raise RuleError(where, f"name: there is a rule {rule.name!r} already")

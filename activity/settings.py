@@ -73,8 +73,8 @@ def variables() -> list[str]:
 
 
 def redact(url: str) -> str:
-    """`url` without its password, fit for a log line."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)
+    """`url` without its password, fit for a log line; the password ends at the last `@`, it may have one itself."""
+    return re.sub(r"(//[^:/@]*):\S*@", r"\1:***@", url)
 
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")

@@ -4,6 +4,7 @@ import logging
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
+from threading import Timer
 from typing import Any, Final, cast
 
 import faust
@@ -16,7 +17,8 @@ from agents.archiver import archiver
 from agents.notifier import notifier
 from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
-from streams.exits import give_up
+from streams.exits import give_up, leave
+from streams.outage import KafkaOutage
 from streams.outputs import Outputs
 from streams.parts import JobsPart, Opener, StorePart, read_rules
 from streams.producer import Producer
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 QUEUED_CHUNKS: Final = 16
 """How many chunks may wait for an agent; then its partitions pause."""
+STOP_DEADLINE: Final = 15.0
+"""Seconds that SIGTERM may take; what was in hand by then is read again by the next owner."""
 SESSION_TIMEOUT: Final = 10.0
 """Seconds after which the group gives a silent worker's partitions to another."""
 
@@ -36,20 +40,25 @@ SESSION_TIMEOUT: Final = 10.0
 class App(faust.App):
     """A Faust app that checks its surroundings before it starts. Nothing connects before that."""
 
-    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, web: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.boot_strategy.enable_web = web  # `faust worker` overrides the setting web_enabled
         self._settings, self._open_parts = settings, open_parts
         self._parts = AsyncExitStack()
+        self.outage = KafkaOutage()
 
     async def on_first_start(self) -> None:
         """Check and create what the worker stands on. What a person must mend ends the process with one clear line."""
+        self.outage.listen()
         try:
-            if self.conf.web_enabled:
+            make_folder(self._settings)
+            if self.boot_strategy.enable_web:
                 check_port(self._settings)
             created = await ensure_topics(self._settings)
             await self._open_parts(self._parts)
         except ChoparError as error:
             give_up(error)
+        self.outage.ended()
         if created:
             log.info("created topics: %s", ", ".join(created))
         await super().on_first_start()
@@ -57,6 +66,16 @@ class App(faust.App):
     async def on_start(self) -> None:
         await super().on_start()
         self.add_future(self._watch_recovery())
+
+    async def stop(self) -> None:
+        """Stop in order, or, when Kafka is away and leaving the group would wait for it, at the deadline."""
+        deadline = Timer(STOP_DEADLINE, leave, (0, f"stopping took longer than {STOP_DEADLINE:.0f} s; is Kafka away?"))
+        deadline.daemon = True
+        deadline.start()
+        try:
+            await super().stop()
+        finally:
+            deadline.cancel()
 
     async def on_stop(self) -> None:
         await super().on_stop()
@@ -75,15 +94,10 @@ def create_app(settings: Settings) -> App:
     app = _new_app(names.APP, settings, store.open, web=True)
     outputs = Outputs(app)
     users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
-    sequence = partial(
-        sequencer,
-        users=users,
-        outputs=outputs,
-        partition_of=partial(partition_of, partitions=settings.partitions),
-        gap_timeout=settings.gap_timeout,
-    )
-    app.agent(_topic(app, names.EVENTS), name="sequencer")(each_chunk(sequence))
-    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(partial(archiver, store=store, outputs=outputs)))
+    where = partial(partition_of, partitions=settings.partitions)
+    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where, gap_timeout=settings.gap_timeout)
+    app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
+    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 
     async def ticks() -> None:
         await send_ticks(users, cast(Producer, app.producer), settings.gap_timeout)
@@ -99,8 +113,7 @@ def create_notify_app(settings: Settings) -> App:
     """
     rules, jobs = read_rules(settings), JobsPart(settings)
     app = _new_app(names.NOTIFY_APP, settings, jobs.open, web=False)
-    notify = partial(notifier, rules=rules, jobs=jobs, outputs=Outputs(app))
-    app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notify))
+    app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notifier, rules=rules, jobs=jobs, outputs=Outputs(app)))
     return app
 
 
@@ -134,7 +147,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         producer_max_request_size=LARGEST_RECORD,
         producer_request_timeout=20.0,
         stream_wait_empty=True,
-        web_enabled=web,
+        web=web,
         web_host=settings.web_host,
         web_bind=settings.web_host,
         web_port=settings.web_port,
@@ -145,6 +158,14 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
 
 def _topic(app: faust.App, name: str) -> Any:
     return app.topic(name, schema=Chunks(), maxsize=QUEUED_CHUNKS, allow_empty=True)
+
+
+def make_folder(settings: Settings) -> None:
+    """Raises SettingError when the data folder can't be made."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"{PREFIX}DATA_DIR", f"can't make the folder {settings.data_dir} ({error.strerror})") from None
 
 
 def check_port(settings: Settings) -> None:

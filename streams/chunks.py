@@ -1,7 +1,6 @@
 """How a topic is read in chunks: its schema, the message that carries a chunk, and the loop around an agent's function."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import update_wrapper
 from typing import Any, cast
 
 import faust
@@ -9,6 +8,7 @@ from faust.types import TP, StreamT
 from faust.types.tuples import ConsumerMessage
 
 from activity.chunk import Chunk, Record
+from agents.patience import Lost
 from streams.exits import SOFTWARE, leave
 
 
@@ -54,8 +54,8 @@ def chunk_message(tp: TP, records: Sequence[Record], generation: int) -> ChunkMe
     )
 
 
-def each_chunk(work: Callable[[Chunk], Awaitable[None]]) -> Callable[[StreamT[Chunk]], Awaitable[None]]:
-    """An agent that calls `work` for each chunk of its stream, one at a time.
+def each_chunk(work: Callable[..., Awaitable[None]], **parts: Any) -> Callable[[StreamT[Chunk]], Awaitable[None]]:
+    """An agent that calls `work(chunk, **parts)` for each chunk of its stream, one at a time.
 
     Faust would acknowledge a chunk whose work raised, start the agent anew and go on: the chunk would be lost. Here the
     process ends instead, and the chunk is read again.
@@ -67,11 +67,15 @@ def each_chunk(work: Callable[[Chunk], Awaitable[None]]) -> Callable[[StreamT[Ch
                 continue
             chunk.started = True
             try:
-                await work(chunk)
+                await work(chunk, **parts)
+            except Lost:
+                continue
             except Exception as error:  # noqa: BLE001  (whatever it is, going on would lose the chunk)
                 _log_and_leave(chunk, error)
 
-    return update_wrapper(agent, work) if hasattr(work, "__name__") else agent
+    agent.__module__, agent.__qualname__, agent.__doc__ = work.__module__, work.__qualname__, work.__doc__
+    agent.__name__ = work.__name__
+    return agent
 
 
 def _log_and_leave(chunk: Chunk, error: Exception) -> None:

@@ -34,6 +34,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             answered: bool = await heartbeat()
             if answered:
                 self.member_at = sent
+                cast(Any, self.consumer.app).outage.ended()
             return answered
 
         coordinator._do_heartbeat = noted
@@ -126,11 +127,15 @@ class Consumer(driver.Consumer):
                 continue
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             for message in self._messages(tp, batch, generation):
-                if not self.flow_active or self.app.consumer_generation_id != generation:
+                if self._is_stale(generation):
                     return
                 if type(message) is ChunkMessage:
                     self._inflight[tp].append(message)
                 yield tp, message
+
+    def _is_stale(self, generation: int) -> bool:
+        """Whether a rebalance began since the records were fetched."""
+        return not self.flow_active or self.app.consumer_generation_id != generation
 
     def _messages(self, tp: TP, batch: list[Any], generation: int) -> Iterable[Any]:
         if tp.topic not in self._chunked:

@@ -10,8 +10,8 @@ from activity.settings import PREFIX, Settings
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
 from rabbit.topology import declare
-from store import open_store
 from store.log import ActivityLog, Appended, Entry
+from store.opening import open_store
 
 Opener = Callable[[AsyncExitStack], Awaitable[None]]
 """Opens a part and leaves its closing to the stack. Raises ChoparError when it can't be opened."""

@@ -101,7 +101,8 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def _create(admin: AIOKafkaAdminClient, topic: Topic) -> None:
-    new = NewTopic(topic.name, topic.partitions, -1, topic_configs=dict(topic.config))
+    # -1: as many replicas as the broker's default.replication.factor says; the empty assignment lets the client pass it on
+    new = NewTopic(topic.name, topic.partitions, -1, {}, dict(topic.config))
     response = await admin.create_topics([new])
     for name, code, *rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):

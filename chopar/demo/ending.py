@@ -1,0 +1,50 @@
+"""The end of the demo: one user's log, one email, and how to look further."""
+
+from activity.names import EVENTS
+from activity.settings import Settings
+from chopar import log
+from chopar.demo.mails import Mailing
+from chopar.demo.report import show_mail
+from chopar.demo.traffic import Traffic
+from chopar.inbox.folder import Folder, read_mail
+from chopar.machine import inbox_folder
+from chopar.terminal import out
+from store.opening import Store
+from streams.topics import kafka_address
+
+ROWS = 12
+
+
+async def show_example(store: Store, plan: Traffic, mails: Mailing, inbox: Folder) -> None:
+    """The log of a user who got an order confirmation at the second try, and that email."""
+    ids = [id for id, mail in mails.jobs.items() if mail.ending == "later try"]
+    ids.sort(key=lambda id: mails.jobs[id].rule != "order_confirmation")
+    user = mails.jobs[ids[0]].user if ids else plan.users[0]
+    log.show(user, await store.log.read(user, limit=ROWS))
+    out().print()
+    for mail in inbox.mails():
+        if ids and mail.message_id.partition("@")[0] == ids[0]:
+            show_mail(read_mail(mail.path))
+
+
+def show_hints(settings: Settings, plan: Traffic, keep: bool) -> None:
+    """Commands that can be typed as they stand."""
+    here = f"CHOPAR_DATA_DIR={settings.data_dir}"
+    user = plan.users[0]
+    lines = [
+        f"{here} chopar log {user} --json",
+        f"{here} chopar jobs --state dead",
+        f"emails   {inbox_folder(settings) / 'new'}",
+        f"logs     {settings.data_dir / 'logs'}",
+    ]
+    if keep:
+        lines += [
+            f"web      http://{settings.web_host}:{settings.web_port}/",
+            f"{here} chopar send examples/events.jsonl",
+            f"kcat -P -b {kafka_address(settings)} -t {EVENTS} -K '|' -X partitioner=murmur2_random examples/keyed.txt",
+        ]
+    else:
+        lines.append("chopar demo --keep    leaves it running, to be fed with `chopar send`")
+    out().print("To look further", style="bold")
+    for line in lines:
+        out().print(f"  {line}")

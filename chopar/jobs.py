@@ -1,0 +1,116 @@
+"""`chopar jobs`: the emails and how far they are."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import click
+import msgspec
+
+from activity.errors import ChoparError
+from activity.events import rfc3339
+from activity.jobs import JobState
+from chopar.terminal import cell, out, say, table, write_json
+
+if TYPE_CHECKING:
+    from store.jobs import AttemptRow, JobHistory, JobRow
+
+STYLES = {"sent": "green", "dead": "red", "unknown": "yellow"}
+
+
+@click.command(short_help="Show the emails and how far they are.")
+@click.argument("job_id", metavar="[ID]", required=False)
+@click.option("--state", type=click.Choice(get_args(JobState)), help="Only jobs in this state.")
+@click.option("--user", help="Only jobs of this user.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many jobs.")
+@click.option("--after", metavar="ID", help="The page after this job.")
+@click.option("--json", "as_json", is_flag=True, help='Print {"jobs", "counts", "queues"}, or {"job", "attempts"} for one ID.')
+def jobs(job_id: str | None, state: str | None, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
+    """Show the jobs, newest first, and how many wait on RabbitMQ's queues. With an ID: that job and each attempt at it.
+
+    \b
+    Example:  chopar jobs --state dead
+              chopar jobs 5f0c6f0e-3a3c-5d0e-8f5e-0d8b7c0a9b11 --json
+    """
+    if job_id is not None:
+        if state or user or after:
+            raise click.UsageError("an ID names one job; --state, --user and --after choose among all")
+        history = asyncio.run(read_one(job_id))
+        if as_json:
+            write_json({"job": msgspec.to_builtins(history.job), "attempts": [attempt(row) for row in history.attempts]})
+        else:
+            show_one(history)
+        return
+    found, counts, queues = asyncio.run(read_all(cast(JobState | None, state), user, limit, after))
+    if as_json:
+        write_json({"jobs": found, "counts": counts, "queues": queues})
+    else:
+        show_all(found, counts, queues)
+
+
+async def read_one(job_id: str) -> "JobHistory":
+    """The job and its attempts. Raises ChoparError if there is none."""
+    from brokers.discovery import read_settings
+    from chopar.stored import reading_store
+
+    async with reading_store(read_settings()) as store:
+        history = await store.jobs.job(job_id)
+    if history is None:
+        raise ChoparError(f"there is no job {job_id} in the ledger; it may still wait on its queue")
+    return history
+
+
+async def read_all(
+    state: JobState | None, user: str | None, limit: int, after: str | None
+) -> tuple[list["JobRow"], dict[JobState, int], dict[str, int] | None]:
+    """Jobs, how many there are in each state, and how many messages each queue holds (None: RabbitMQ does not answer)."""
+    from brokers.discovery import read_settings
+    from chopar.queues import depths
+    from chopar.stored import reading_store
+
+    settings = read_settings()
+    async with reading_store(settings) as store:
+        found = await store.jobs.jobs(state=state, user=user, limit=limit, after=after)
+        counts = await store.jobs.counts()
+    try:
+        queues = None if settings.rabbit_url is None else await depths(settings.rabbit_url)
+    except ChoparError as error:
+        say(str(error))
+        queues = None
+    return found, counts, queues
+
+
+def attempt(row: "AttemptRow") -> dict[str, Any]:
+    """An attempt as JSON; its outcome says in `type` which one it is."""
+    return cast(dict[str, Any], msgspec.to_builtins(row))
+
+
+def show_one(history: "JobHistory") -> None:
+    """Two tables for people."""
+    job = history.job
+    facts = table(f"Job {cell(job.id)}", ("", ""))
+    for name in ("state", "rule", "job_class", "template", "recipient", "user_id", "source", "event_id", "reason"):
+        facts.add_row(cell(name), cell(getattr(job, name), STYLES.get(job.state, "") if name == "state" else ""))
+    tries = table("Attempts", ("#", "started", "seconds", "outcome", "detail"), right=("#", "seconds"))
+    for row in history.attempts:
+        told = attempt(row)["outcome"] or {"type": "claimed"}
+        seconds = "" if row.finished is None else f"{row.finished - row.started:.2f}"
+        detail = " ".join(str(told[name]) for name in ("reason", "reply") if told.get(name))
+        tries.add_row(cell(row.number), cell(rfc3339(row.started)), cell(seconds), cell(told["type"]), cell(detail))
+    out().print(facts)
+    out().print()
+    out().print(tries)
+
+
+def show_all(found: Sequence["JobRow"], counts: dict[JobState, int], queues: dict[str, int] | None) -> None:
+    """Tables for people."""
+    rows = table("Jobs", ("id", "updated", "user", "rule", "state", "attempt", "reason"), right=("attempt",))
+    for job in found:
+        state = cell(job.state, STYLES.get(job.state, ""))
+        facts = (cell(job.id), cell(rfc3339(job.updated)), cell(job.user_id), cell(job.rule))
+        rows.add_row(*facts, state, cell(job.attempt), cell(job.reason))
+    out().print(rows)
+    out().print()
+    out().print("ledger   " + "  ".join(f"{state} {number:,}" for state, number in counts.items()))
+    told = "RabbitMQ does not answer" if queues is None else "  ".join(f"{name} {number:,}" for name, number in queues.items())
+    out().print("queues   " + told)

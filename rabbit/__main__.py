@@ -1,0 +1,119 @@
+"""The mailer: `python -m rabbit` (or `chopar mailer`) sends until SIGTERM or Ctrl-C. This is its composition root."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from activity.errors import ChoparError, SettingError, Unreachable
+from activity.rules import parse_rules
+from activity.settings import Settings
+from brokers.discovery import read_settings
+from rabbit import smtp, topology
+from rabbit.consequences import Terms
+from rabbit.lifecycle import Lifecycle
+from rabbit.link import SETTING as RABBIT_SETTING
+from rabbit.mail import email_task
+from rabbit.outage import Outage
+from rabbit.pool import Limits, Pool
+from rabbit.publisher import Publisher
+from rabbit.smtp import Away, Mailer
+from rabbit.source import RabbitSource
+from rabbit.tasks import Tasks
+from rabbit.templates import Templates, expression
+from store.opening import open_store
+
+logger = logging.getLogger("rabbit")
+
+
+def main() -> int:
+    """0 after a stop by signal, 1 with one line on stderr if something that a person can mend keeps it from starting."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for library in ("aio_pika", "aiormq"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # they tell each failure of each try; Outage tells it once
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        asyncio.run(run(read_settings()))
+    except ChoparError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+async def run(settings: Settings) -> None:
+    """Sends until a signal. Raises ChoparError if a setting, a template or a far end is not right at the start."""
+    rabbit_url = needed(RABBIT_SETTING, settings.rabbit_url)
+    mailer = Mailer(needed(smtp.SETTING, settings.smtp_url), settings.smtp_timeout)
+    templates = checked_templates(settings)
+    tasks = Tasks()
+    tasks.task("email")(email_task(mailer, templates, settings.mail_from))
+    await topology.verify(rabbit_url)
+    await reachable(mailer)
+    async with open_store(settings.store_url) as store:
+        rabbit = Outage("RabbitMQ")
+        source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
+        publisher = Publisher(rabbit_url, rabbit)
+        lifecycle = Lifecycle(rabbit_url, rabbit)
+        pool = Pool(
+            source=source,
+            outbox=publisher,
+            ledger=store.ledger(settings.unknown_outcome),
+            tasks=tasks,
+            listener=lifecycle,
+            probe=mailer.answers,
+            terms=Terms(settings.max_attempts, settings.retry_base, settings.retry_cap, settings.unknown_outcome),
+            limits=Limits(settings.mail_workers, settings.smtp_timeout),
+        )
+        try:
+            await until_signal(pool, source, lifecycle)
+        finally:
+            for part in (source, publisher, lifecycle, mailer):
+                await part.close()
+
+
+async def until_signal(pool: Pool, source: RabbitSource, lifecycle: Lifecycle) -> None:
+    """Runs the pool until SIGTERM or Ctrl-C, then stops it in order. Raises what it crashed of, if it did."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with pool:
+        pool.add_future(source.run())
+        pool.add_future(lifecycle.run())
+        logger.info("sending")
+        stopped, ended = asyncio.create_task(stop.wait()), asyncio.create_task(pool.wait_until_stopped())
+        await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopped, ended):
+            task.cancel()
+        logger.info("stopping: what is being sent is finished, the rest stays on its queue")
+    if pool.crash_reason is not None:
+        raise pool.crash_reason
+    logger.info("stopped")
+
+
+def needed(name: str, url: str | None) -> str:
+    """The URL. Raises SettingError if there is none."""
+    if url is None:
+        raise SettingError(name, "is not set, and no `chopar up` runs here; set it or start `chopar up`")
+    return url
+
+
+def checked_templates(settings: Settings) -> Templates:
+    """All templates, and the rules looked through, so that one whose template is missing is found now."""
+    templates = Templates(settings.templates)
+    if settings.rules.is_file():
+        parse_rules(settings.rules.read_text(), str(settings.rules), expression, templates.names)
+    return templates
+
+
+async def reachable(mailer: Mailer) -> None:
+    """Raises Unreachable if the mail server does not answer or does not let us in."""
+    try:
+        await mailer.check()
+    except Away as error:
+        remedy = f"correct them in {smtp.SETTING}" if error.credentials else "start the mail server or correct the URL"
+        raise Unreachable(smtp.SETTING, mailer.where, str(error), remedy) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

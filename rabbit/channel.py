@@ -1,0 +1,89 @@
+"""A source without a broker: jobs in memory, for one process that can afford to lose them when it dies, and for tests."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from activity.jobs import Job
+from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, RETRY_EXCHANGE
+from rabbit.letters import DELAY_HEADER, Letter, first_letter
+from rabbit.source import Delivery, Lane
+
+_BULK: Final = "email.bulk."
+
+
+class ChannelSource:
+    """A `Source`, an `Outbox` and a `JobPublisher` in one. Dead letters are kept in `dead`; `scale` shortens the delays."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.dead: list[Letter] = []
+        self._scale = scale
+        self._lane = Lane()
+        self._in_hand: set[Delivery] = set()
+        self._delayed: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._idle = asyncio.Condition()
+
+    async def ready(self) -> None:
+        """At once."""
+
+    async def publish(self, jobs: Sequence[Job]) -> None:
+        """See `rabbit.publisher.JobPublisher`: safe as long as the process lives."""
+        await self.deliver([first_letter(job) for job in jobs])
+
+    async def deliver(self, letters: Sequence[Letter]) -> None:
+        """See `rabbit.publisher.Outbox`."""
+        for letter in letters:
+            if letter.exchange == DEAD_EXCHANGE:
+                self.dead.append(letter)
+            elif letter.exchange == RETRY_EXCHANGE:
+                task = asyncio.create_task(self._later(letter))
+                self._delayed.add(task)
+                task.add_done_callback(self._delayed.discard)
+            else:
+                await self._arrive(letter)
+
+    async def take(self, *, urgent: bool = False) -> Delivery:
+        """See `Source.take`."""
+        while True:
+            await self._flowing.wait()
+            delivery = await self._lane.get(urgent=urgent)
+            if self._flowing.is_set():
+                return delivery
+            await self._lane.put(delivery, bulk=delivery.key.startswith(_BULK))
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """See `Source.acknowledge`."""
+        async with self._idle:
+            self._in_hand.difference_update(deliveries)
+            self._idle.notify_all()
+
+    async def pause(self) -> Sequence[Delivery]:
+        """See `Source.pause`. What nobody has taken is not in hand but on the queue, so it stays there."""
+        self._flowing.clear()
+        return ()
+
+    async def resume(self) -> None:
+        """See `Source.resume`."""
+        self._flowing.set()
+
+    async def drained(self) -> None:
+        """Returns once every job has been acknowledged and none waits for its delay."""
+        async with self._idle:
+            await self._idle.wait_for(lambda: not self._in_hand and not self._delayed)
+
+    async def close(self) -> None:
+        """Forgets everything."""
+        for task in self._delayed:
+            task.cancel()
+        await asyncio.gather(*self._delayed, return_exceptions=True)
+
+    async def _later(self, letter: Letter) -> None:
+        await asyncio.sleep(float(letter.headers[DELAY_HEADER]) * self._scale)
+        await self._arrive(letter)
+
+    async def _arrive(self, letter: Letter) -> None:
+        delivery = Delivery(letter.body, letter.key, int(letter.headers[ATTEMPT_HEADER]))
+        self._in_hand.add(delivery)
+        await self._lane.put(delivery, bulk=letter.key.startswith(_BULK))

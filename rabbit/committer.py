@@ -1,0 +1,256 @@
+"""Where the workers' outcomes come together: ledger first, then what follows from it, then the acknowledgement.
+
+    workers ──claim──▶┐                                       ┌▶ letters confirmed ─▶ acknowledged ─▶ told
+            ──finish─▶┴▶ one transaction for all that waits ──┘
+
+Two loops: while one writes the next transaction the other publishes what followed from the last one. A crash between two
+steps repeats the later ones: the delivery comes again, and the ledger's answer says what is still to be done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from activity.claims import Again, Answer, Busy, Claim, Go, Over, state_after
+from activity.errors import Unreachable
+from activity.jobs import Job, JobState
+from activity.outcomes import Dead, Outcome, Retry
+from rabbit.consequences import Terms, letter_after, put_off, settled
+from rabbit.letters import Letter, dead_letter
+from rabbit.lifecycle import Change, Listener
+from rabbit.link import problem
+from rabbit.outage import Outage, wait
+from rabbit.publisher import Outbox
+from rabbit.source import Delivery, Source
+from store.interfaces import Claims
+from store.ledger import Settlement
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Request(msgspec.Struct, eq=False):
+    """A claim on its way. `tried`: it may stand in the ledger, whatever became of the caller."""
+
+    job: Job
+    attempt: int
+    owner: str
+    answer: asyncio.Future[tuple[Answer, float]]
+    tried: bool = False
+
+
+class Finished(msgspec.Struct, frozen=True, eq=False):
+    """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying."""
+
+    delivery: Delivery
+    job: Job | None
+    attempt: int
+    owner: str
+    started: float
+    result: Outcome | Busy | Again | Over
+
+
+class _Step(msgspec.Struct, frozen=True, eq=False):
+    """What is left to do for a delivery once the ledger knows of it."""
+
+    delivery: Delivery
+    letter: Letter | None = None
+    change: Change | None = None
+
+
+class Committer:
+    """See above. `lease` is how long a claim holds, in seconds; `now` is the wall clock, since other machines compare it."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Claims,
+        source: Source,
+        outbox: Outbox,
+        listener: Listener,
+        terms: Terms,
+        lease: float,
+        now: Callable[[], float],
+        jitter: Callable[[], float],
+        outage: Outage | None = None,
+    ) -> None:
+        self._ledger, self._source, self._outbox, self._listener = ledger, source, outbox, listener
+        self._terms, self._lease, self._now, self._jitter = terms, lease, now, jitter
+        self._outage = outage or Outage("the store")
+        self._requests: list[Request] = []
+        self._finished: list[Finished] = []
+        self._arrived = asyncio.Event()
+        self._steps: asyncio.Queue[list[_Step]] = asyncio.Queue(1)
+        self._healthy = asyncio.Event()
+        self._healthy.set()
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def claim(self, request: Request) -> tuple[Answer, float]:
+        """The ledger's answer, and until when a `Go` holds. Waits as long as the store is away."""
+        self._requests.append(request)
+        self._arrived.set()
+        return await request.answer
+
+    def finish(self, finished: Finished) -> None:
+        """Hands in a delivery; it is acknowledged when all that follows from it is done. How many there can be is bounded
+        by what the source hands out."""
+        self._finished.append(finished)
+        self._open += 1
+        self._idle.clear()
+        self._arrived.set()
+
+    async def healthy(self) -> None:
+        """Returns while the store answers: a worker waits for it before it takes a job."""
+        await self._healthy.wait()
+
+    async def flushed(self) -> None:
+        """Returns once everything handed in is acknowledged."""
+        await self._idle.wait()
+
+    async def run_ledger(self) -> None:
+        """The first loop: claims and settlements, all that came in while the last transaction ran in one."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if self._requests:
+                await self._claim_waiting()
+            finished, self._finished = self._finished, []
+            if finished:
+                await self._steps.put(await self._settle(finished))
+
+    async def run_steps(self) -> None:
+        """The second loop: publishes, acknowledges, tells."""
+        while True:
+            steps = await self._steps.get()
+            await self._outbox.deliver([step.letter for step in steps if step.letter is not None])
+            await self._source.acknowledge([step.delivery for step in steps])
+            for step in steps:
+                if step.change is not None:
+                    self._listener.tell(step.change)
+            self._open -= len(steps)
+            if not self._open:
+                self._idle.set()
+
+    async def _claim_waiting(self) -> None:
+        waiting, self._requests = self._requests, []
+        answered = await self._insist(lambda: self._claim(waiting))
+        for request, answer, until in answered:
+            if not request.answer.done():
+                request.answer.set_result((answer, until))
+                if isinstance(answer, Go):
+                    self._listener.tell(self._change(request.job, "sending", answer.attempt))
+
+    async def _claim(self, waiting: Sequence[Request]) -> list[tuple[Request, Answer, float]]:
+        """One transaction for those that still wait; their leases begin now, not when they were asked for."""
+        wanted = [request for request in waiting if not request.answer.done()]
+        if not wanted:
+            return []
+        now = self._now()
+        for request in wanted:
+            request.tried = True
+        claims = [Claim(request.job, request.attempt, request.owner, now + self._lease) for request in wanted]
+        answers = await self._ledger.claim(claims, now)
+        return [(request, answer, now + self._lease) for request, answer in zip(wanted, answers, strict=True)]
+
+    async def _settle(self, finished: Sequence[Finished]) -> list[_Step]:
+        """Writes down what is to be written, and says what is left to do for each."""
+        steps: list[_Step] = []
+        written: list[tuple[Finished, Settlement]] = []
+        for one in finished:
+            settlement = self._settlement(one, one.attempt)
+            if settlement is None:
+                steps.append(self._unwritten(one))
+            else:
+                written.append((one, settlement))
+        for one, settlement in await self._write(written, steps):
+            # Settled already, or another's. Which of the two and what is left to do the ledger says to a claim.
+            steps.extend(await self._ask(one, settlement))
+        return steps
+
+    async def _write(
+        self, written: Sequence[tuple[Finished, Settlement]], steps: list[_Step]
+    ) -> list[tuple[Finished, Settlement]]:
+        """Settles, adds the steps of those that were taken, returns the others."""
+        if not written:
+            return []
+        settlements = [settlement for _, settlement in written]
+        taken = await self._insist(lambda: self._ledger.settle(settlements, self._now()))
+        refused = []
+        for (one, settlement), ok in zip(written, taken, strict=True):
+            if ok:
+                steps.append(self._step(one, settlement.job, settlement.outcome, settlement.attempt))
+            else:
+                refused.append((one, settlement))
+        return refused
+
+    async def _ask(self, one: Finished, settlement: Settlement) -> list[_Step]:
+        """What is left to do for an outcome that the ledger did not take."""
+        claim = Claim(settlement.job, settlement.attempt, settlement.owner, self._now() + self._lease)
+        (answer,) = await self._insist(lambda: self._ledger.claim([claim], self._now()))
+        if not isinstance(answer, Go):
+            return [self._unwritten(msgspec.structs.replace(one, result=answer))]
+        # The other's lease is over, and ours is the only outcome there is.
+        steps: list[_Step] = []
+        again = msgspec.structs.replace(settlement, attempt=answer.attempt)
+        if await self._write([(one, again)], steps):
+            steps.append(_Step(one.delivery, put_off(settlement.job, one.delivery.body, answer.attempt, self._lease)))
+        return steps
+
+    def _settlement(self, one: Finished, attempt: int) -> Settlement | None:
+        """What has to be written: nothing for a delivery without a job, an attempt that does not count, or an answer."""
+        if one.job is None or isinstance(one.result, Busy | Again | Over):
+            return None
+        if isinstance(one.result, Retry) and not one.result.burn:
+            return None
+        outcome = settled(one.result, attempt, self._terms)
+        return Settlement(job=one.job, attempt=attempt, owner=one.owner, started=one.started, outcome=outcome)
+
+    def _unwritten(self, one: Finished) -> _Step:
+        """The step for what is not written down."""
+        job, body = one.job, one.delivery.body
+        if job is None:
+            reason, reply = (one.result.reason, one.result.reply) if isinstance(one.result, Dead) else ("unreadable", "")
+            return _Step(one.delivery, dead_letter(body, one.delivery.key, reason, reply, one.attempt))
+        match one.result:
+            case Over():
+                return _Step(one.delivery)
+            case Busy(until):
+                return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now()))
+            case Again(outcome, attempt):
+                return self._step(one, job, outcome, attempt)
+            case outcome:
+                return self._step(one, job, outcome, one.attempt)
+
+    def _step(self, one: Finished, job: Job, outcome: Outcome, attempt: int) -> _Step:
+        letter = letter_after(outcome, job, one.delivery.body, attempt, self._terms, self._jitter())
+        change = self._change(job, state_after(outcome, self._terms.policy), attempt, getattr(outcome, "reason", ""))
+        return _Step(one.delivery, letter, change)
+
+    def _change(self, job: Job, state: JobState, attempt: int, reason: str = "") -> Change:
+        return Change(job.id, job.rule, job.user, state, attempt, self._now(), reason)
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Tries until the store answers. Nothing is taken from the source meanwhile."""
+        failures = 0
+        while True:
+            try:
+                result = await write()
+            except Unreachable as error:
+                self._outage.begin(self, problem(error))
+            except Exception as error:  # a mistake in a program: giving up would lose or repeat mail, a restart meets it again
+                if not self._outage.lasting:
+                    logger.exception("the store does not take what it is given")
+                self._outage.begin(self, type(error).__name__)
+            else:
+                self._healthy.set()
+                self._outage.end(self)
+                return result
+            failures += 1
+            self._healthy.clear()
+            await wait(failures)

@@ -1,0 +1,56 @@
+"""A letter: one message on its way to an exchange. All that this side publishes is made here."""
+
+from typing import Final
+
+import msgspec
+
+from activity.jobs import Job, encode_job
+from activity.names import (
+    ATTEMPT_HEADER,
+    DEAD_EXCHANGE,
+    DEAD_QUEUE,
+    JOB_HEADER,
+    JOBS_EXCHANGE,
+    REASON_HEADER,
+    RETRY_EXCHANGE,
+)
+
+DELAY_HEADER: Final = "chopar-delay"
+"""On a message for `chopar.retry`: how many seconds it waits, one of `activity.retry.TIERS`."""
+REPLY_HEADER: Final = "chopar-reply"
+"""On a dead letter: the words of the far end, cut to `LONGEST_REPLY` characters."""
+KEY_HEADER: Final = "chopar-key"
+"""On a dead letter: the routing key it had, so that it can be replayed to where it came from."""
+LONGEST_REPLY: Final = 500
+
+Header = str | int
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A persistent message; it counts as published only when the broker has confirmed and routed it."""
+
+    exchange: str
+    key: str
+    body: bytes
+    headers: dict[str, Header]
+
+
+def first_letter(job: Job) -> Letter:
+    """A job's first attempt."""
+    return Letter(JOBS_EXCHANGE, job.key, encode_job(job), {JOB_HEADER: job.id, ATTEMPT_HEADER: 1})
+
+
+def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int) -> Letter:
+    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers)."""
+    headers: dict[str, Header] = {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt, DELAY_HEADER: seconds}
+    return Letter(RETRY_EXCHANGE, job.key, body, headers)
+
+
+def dead_letter(body: bytes, key: str, reason: str, reply: str = "", attempt: int = 1, job: str = "") -> Letter:
+    """A message that will never succeed as it is, untouched, with its reason and where it came from. `job`: its id, if known."""
+    headers: dict[str, Header] = {ATTEMPT_HEADER: attempt, REASON_HEADER: reason, KEY_HEADER: key}
+    if job:
+        headers[JOB_HEADER] = job
+    if reply:
+        headers[REPLY_HEADER] = reply[:LONGEST_REPLY]
+    return Letter(DEAD_EXCHANGE, DEAD_QUEUE, body, headers)

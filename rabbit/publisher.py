@@ -1,0 +1,138 @@
+"""The confirmed publisher: what it returns from is safe on RabbitMQ."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel, AbstractExchange, HeadersType
+from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
+
+from activity.errors import Unroutable
+from activity.jobs import Job
+from rabbit.letters import Letter, first_letter
+from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
+from rabbit.outage import Outage, wait
+
+logger = logging.getLogger(__name__)
+
+WINDOW: Final = 200
+"""How many publishes wait for their confirm at once, over all callers; more is slower (each confirm scans them all)."""
+
+
+class JobPublisher(Protocol):
+    """Where jobs are handed over to be done."""
+
+    async def ready(self) -> None:
+        """Returns once it can publish; waits as long as the broker is away."""
+
+    async def publish(self, jobs: Sequence[Job]) -> None:
+        """Returns once every job is safe with the broker and on a queue; waits as long as that takes.
+
+        Never raises for an outage. If the caller is cancelled or dies, any of the jobs may have been published; publishing
+        them again is right, since repeats of a job id are recognised where it is done.
+        """
+
+
+class Outbox(Protocol):
+    """Where letters of any kind are handed over: `Publisher`, or `rabbit.channel.ChannelSource` without a broker."""
+
+    async def deliver(self, letters: Sequence[Letter]) -> None:
+        """Returns once every letter is safe, as `JobPublisher.publish` does."""
+
+
+class Publisher:
+    """A `JobPublisher` and `Outbox` on RabbitMQ: one connection, one channel, up to `WINDOW` publishes in flight.
+
+    Use it as an async context manager, or call `close()`. An outage is waited out inside and logged when it begins and ends.
+    """
+
+    def __init__(self, url: str, outage: Outage | None = None) -> None:
+        self._link = Link(url, outage or Outage("RabbitMQ"), confirms=True)
+        self._window = asyncio.Semaphore(WINDOW)
+        self._exchanges: dict[str, AbstractExchange] = {}
+        self._opened: AbstractChannel | None = None
+        self._unroutable: set[tuple[str, str]] = set()
+
+    async def __aenter__(self) -> "Publisher":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection. Publishes that are under way must be awaited or cancelled before."""
+        await self._link.close()
+
+    async def ready(self) -> None:
+        """Returns once the channel is open; waits as long as RabbitMQ is away."""
+        await self._link.channel()
+
+    async def publish(self, jobs: Sequence[Job]) -> None:
+        """See `JobPublisher.publish`."""
+        await self.deliver([first_letter(job) for job in jobs])
+
+    async def deliver(self, letters: Sequence[Letter]) -> None:
+        """See `Outbox.deliver`."""
+        async with asyncio.TaskGroup() as group:
+            for letter in letters:
+                await self._window.acquire()
+                task = group.create_task(self._confirmed(letter))
+                task.add_done_callback(lambda _: self._window.release())  # also of one that is cancelled before it began
+
+    async def _confirmed(self, letter: Letter) -> None:
+        """Publishes until the broker has confirmed and routed it, under a new message id each time."""
+        failures = 0
+        while True:
+            channel = await self._link.channel()
+            try:
+                exchange = await self._exchange(channel, letter.exchange)
+                # No timeout: a confirm comes, or the channel breaks. One that is given up comes all the same.
+                await exchange.publish(_message(letter), letter.key, mandatory=True)
+            except DeliveryError as error:  # returned (no queue is bound) or refused (a queue is full or has no leader)
+                self._wanting(letter, "has no queue for it" if error.message else "did not accept it")
+            except ChannelNotFoundEntity:
+                self._link.lost(channel)
+                self._wanting(letter, "has no such exchange")
+            except (asyncio.CancelledError, *BROKEN) as error:
+                if cancelled_from_outside(error):
+                    raise
+                self._link.lost(channel)
+                logger.debug("a publish failed and is repeated: %s", problem(error))
+            else:
+                self._found(letter)
+                return
+            failures += 1
+            await wait(failures)
+
+    async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
+        if channel is not self._opened:
+            self._opened = channel
+            self._exchanges = {}
+        if name not in self._exchanges:
+            self._exchanges[name] = await channel.get_exchange(name, ensure=False)
+        return self._exchanges[name]
+
+    def _wanting(self, letter: Letter, what: str) -> None:
+        route = (letter.exchange, letter.key)
+        if route not in self._unroutable:
+            self._unroutable.add(route)
+            text = f"RabbitMQ {what} ({letter.exchange}, key {letter.key}); kept and tried again until `chopar up` declares it"
+            logger.error("%s", Unroutable(text))
+
+    def _found(self, letter: Letter) -> None:
+        if self._unroutable and (letter.exchange, letter.key) in self._unroutable:
+            self._unroutable.discard((letter.exchange, letter.key))
+            logger.warning("RabbitMQ takes messages for %s, key %s again", letter.exchange, letter.key)
+
+
+def _message(letter: Letter) -> Message:
+    return Message(
+        letter.body,
+        headers=cast(HeadersType, letter.headers),
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        message_id=uuid.uuid4().hex,
+    )

@@ -1,0 +1,197 @@
+"""Where the pool gets its jobs: the interface, and RabbitMQ behind it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, Protocol
+
+import msgspec
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+from activity.names import ATTEMPT_HEADER, BULK_QUEUE, TRANSACTIONAL_QUEUE
+from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
+from rabbit.outage import Outage, wait
+
+logger = logging.getLogger(__name__)
+
+PREFETCH_PER_WORKER: Final = 16
+"""Deliveries in hand for each worker and queue: enough to fill the ledger's transactions, few to give back."""
+
+
+class Delivery(msgspec.Struct, frozen=True, eq=False):
+    """One message in hand: its bytes, its routing key, which attempt it asks for, and the source's own mark."""
+
+    body: bytes
+    key: str
+    attempt: int
+    mark: object = None
+
+
+class Source(Protocol):
+    """Jobs one at a time. A delivery that is never acknowledged is delivered again, to whoever then takes."""
+
+    async def take(self, *, urgent: bool = False) -> Delivery:
+        """The next delivery, transactional ones before bulk ones; with `urgent` never a bulk one.
+
+        Waits as long as there is none, outages included. A cancelled call has taken nothing.
+        """
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Never to be delivered again. Never raises: one whose connection is gone is passed over and comes again."""
+
+    async def pause(self) -> Sequence[Delivery]:
+        """Takes nothing more from the queue until `resume`. Returns those in hand that nobody has taken yet: they are the
+        caller's now, to send elsewhere and acknowledge."""
+
+    async def resume(self) -> None:
+        """Takes from the queue again."""
+
+
+class Lane:
+    """Deliveries that wait for a worker; transactional ones are handed out first."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[bool, deque[Delivery]] = {False: deque(), True: deque()}
+        self._arrived = asyncio.Condition()
+
+    async def put(self, delivery: Delivery, *, bulk: bool) -> None:
+        """Adds one; who waits for it is woken."""
+        async with self._arrived:
+            self._waiting[bulk].append(delivery)
+            self._arrived.notify_all()
+
+    async def get(self, *, urgent: bool) -> Delivery:
+        """Removes the first one; see `Source.take`."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: self._waiting[False] or (not urgent and self._waiting[True]))
+            return self._waiting[False].popleft() if self._waiting[False] else self._waiting[True].popleft()
+
+    def clear(self) -> list[Delivery]:
+        """Removes and returns all."""
+        taken = [*self._waiting[False], *self._waiting[True]]
+        for waiting in self._waiting.values():
+            waiting.clear()
+        return taken
+
+
+class RabbitSource:
+    """A `Source` on the queues of RabbitMQ. `run` consumes until it is cancelled; outages are waited out and told once."""
+
+    def __init__(self, url: str, workers: int, outage: Outage | None = None) -> None:
+        self._outage = outage or Outage("RabbitMQ")
+        self._link = Link(url, self._outage, prefetch=workers * PREFETCH_PER_WORKER)
+        self._lane = Lane()
+        self._unacknowledged: dict[int, None] = {}  # delivery tags in the order of the broker
+        self._channel: AbstractChannel | None = None
+        self._consumers: list[tuple[AbstractQueue, str]] = []
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._ended = asyncio.Event()
+        self._changing = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Keeps the consumers in place: starts them, and starts them anew whenever their channel has broken."""
+        failures = 0
+        while True:
+            await self._wanted.wait()
+            channel = await self._link.channel()
+            try:
+                await self._consume(channel)
+                self._outage.end(self)
+                failures = 0
+                await self._ended.wait()
+            except (asyncio.CancelledError, *BROKEN) as error:
+                if cancelled_from_outside(error):
+                    raise
+                self._link.lost(channel)
+                self._outage.begin(self, problem(error))  # a queue that is gone closes only the channel
+                failures += 1
+                await wait(failures)
+
+    async def take(self, *, urgent: bool = False) -> Delivery:
+        """See `Source.take`."""
+        while True:
+            delivery = await self._lane.get(urgent=urgent)
+            if self._is_ours(delivery):
+                return delivery
+
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """See `Source.acknowledge`. One frame for all up to the first that is not done, one for each of the others."""
+        messages = {tag: message for d in deliveries if (message := self._message(d)) and (tag := message.delivery_tag)}
+        done = {tag for tag in messages if tag in self._unacknowledged}
+        upto = 0
+        while self._unacknowledged and (first := next(iter(self._unacknowledged))) in done:
+            self._unacknowledged.pop(first)
+            upto = first
+        try:
+            if upto:
+                await messages[upto].ack(multiple=True)
+            for tag in done:
+                if tag > upto:
+                    self._unacknowledged.pop(tag)
+                    await messages[tag].ack()
+        except BROKEN as error:
+            logger.debug("acknowledged too late, it comes again: %s", problem(error))
+
+    async def pause(self) -> Sequence[Delivery]:
+        """See `Source.pause`."""
+        self._wanted.clear()
+        async with self._changing:
+            consumers, self._consumers = self._consumers, []
+            try:
+                for queue, consumer in consumers:
+                    await queue.cancel(consumer, timeout=10)
+            except BROKEN as error:
+                logger.debug("the consumer was gone already: %s", problem(error))
+            self._ended.set()
+        return [delivery for delivery in self._lane.clear() if self._is_ours(delivery)]
+
+    async def resume(self) -> None:
+        """See `Source.resume`."""
+        self._wanted.set()
+
+    async def close(self) -> None:
+        """Closes the connection: what is not acknowledged goes back to its queue. `run` must have been cancelled before."""
+        self._outage.end(self)
+        await self._link.close()
+
+    async def _consume(self, channel: AbstractChannel) -> None:
+        async with self._changing:
+            if not self._wanted.is_set():
+                return
+            self._ended = asyncio.Event()
+            if channel is not self._channel:
+                self._channel = channel
+                self._unacknowledged.clear()
+                self._lane.clear()  # what came by a channel that is gone comes again by this one
+                channel.close_callbacks.add(self._on_close)
+            for name in (TRANSACTIONAL_QUEUE, BULK_QUEUE):
+                queue = await channel.get_queue(name, ensure=True)
+                receive = partial(self._receive, channel, name == BULK_QUEUE)
+                self._consumers.append((queue, await queue.consume(receive, timeout=10)))
+
+    def _on_close(self, channel: AbstractChannel | None, _: BaseException | None) -> None:
+        if channel is None or channel is self._channel:
+            self._consumers = []
+            self._ended.set()
+
+    async def _receive(self, channel: AbstractChannel, bulk: bool, message: AbstractIncomingMessage) -> None:
+        if channel is self._channel and message.delivery_tag is not None:
+            self._unacknowledged[message.delivery_tag] = None
+            attempt = message.headers.get(ATTEMPT_HEADER)
+            known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
+            delivery = Delivery(message.body, message.routing_key or "", known, (channel, message))
+            await self._lane.put(delivery, bulk=bulk)
+
+    def _is_ours(self, delivery: Delivery) -> bool:
+        return self._message(delivery) is not None
+
+    def _message(self, delivery: Delivery) -> AbstractIncomingMessage | None:
+        """Its message, if the channel it came by is still there."""
+        current = self._channel
+        match delivery.mark:
+            case (channel, AbstractIncomingMessage() as message) if channel is current and current and not current.is_closed:
+                return message
+        return None

@@ -1,0 +1,59 @@
+"""What the rest of Chopar may ask of the store. Each has a fake in `tests/store/fakes.py` that passes the same tests."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from activity.claims import Answer, Claim
+from activity.jobs import JobState
+from store.jobs import AttemptRow, JobHistory, JobRow
+from store.ledger import Settlement
+from store.log import Appended, Entry
+
+
+class Log(Protocol):
+    """The activity log: what users did, in each user's order. Raises Unreachable while the store is away."""
+
+    async def append(self, entries: Sequence[Entry]) -> Appended:
+        """Returns once all are durable. May be repeated at will: what stands already is passed over.
+
+        An entry that contradicts the log (its position is another event's, or its event stands at another position), or
+        that the store can never hold, is left out and returned; it keeps none of the others out.
+        """
+
+    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
+        """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`."""
+
+    async def count(self) -> int:
+        """How many entries there are."""
+
+
+class Claims(Protocol):
+    """The send ledger: who may do which attempt at a job. Raises Unreachable while the store is away.
+
+    The rules are `activity.claims`; this is where they hold across processes. Both calls are one transaction each,
+    durable when they return. If the answer is lost (Unreachable after the commit), the same call may be made again.
+    """
+
+    async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
+        """The answers, in the order of the claims, each as if made after the ones before it."""
+
+    async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
+        """Whether each was written down; False if the attempt is settled already or somebody else's by now."""
+
+
+class JobList(Protocol):
+    """Looking into the ledger. Raises Unreachable while the store is away."""
+
+    async def job(self, id: str) -> JobHistory | None:
+        """A job and its attempts, oldest first; None if the ledger has not heard of it."""
+
+    async def jobs(
+        self, *, state: JobState | None = None, user: str | None = None, limit: int = 100, after: str | None = None
+    ) -> list[JobRow]:
+        """At most `limit` jobs, newest first; `after` is the id of the last one of the page before."""
+
+    async def counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state; every state is there."""
+
+    async def attempts(self, job_id: str) -> list[AttemptRow]:
+        """The attempts at a job, oldest first."""

@@ -1,0 +1,131 @@
+"""The activity log: what users did, in each user's order. See `store.interfaces.Log` for what it promises."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ARRAY, bindparam, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activity.events import Verdict
+from store.connection import Database
+from store.failure import is_about_data
+from store.schema import activity
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One event of the log; `event` is the record of `activity.log` as it stands on Kafka, at `kafka_offset`."""
+
+    user_id: str
+    position: int
+    source: str
+    event_id: str
+    type: str
+    time: str | None
+    received: str
+    sequence: str | None
+    verdict: Verdict
+    event: bytes
+    kafka_partition: int
+    kafka_offset: int
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """`new` entries were written. `conflicts` were not and never can be: they contradict the log, or are no entries."""
+
+    new: int
+    conflicts: list[Entry] = []
+
+
+_COLUMNS: Final = Entry.__struct_fields__
+_LOOKUP: Final = 500
+"""Entries looked up by one statement; each is two of its parameters."""
+
+_INSERT_ROWS: Final = sqlite.insert(activity).on_conflict_do_nothing()
+# The driver for Postgres doesn't say how many of many rows it inserted. One statement over arrays does, and is faster.
+_INSERT_ARRAYS: Final = (
+    postgresql.insert(activity)
+    .from_select(_COLUMNS, select(*(func.unnest(bindparam(name, type_=ARRAY(activity.c[name].type))) for name in _COLUMNS)))
+    .on_conflict_do_nothing()
+)
+
+
+class ActivityLog:
+    """The log in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, entries: Sequence[Entry]) -> Appended:
+        """See `Log.append`. One transaction for all."""
+        if not entries:
+            return Appended(0)
+        try:
+            async with self._database.writing() as connection:
+                return await self._append(connection, entries)
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+        async with self._database.writing() as connection:
+            return await self._append_singly(connection, entries)
+
+    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
+        """See `Log.read`."""
+        query = select(activity).where(activity.c.user_id == user)
+        if before is not None:
+            query = query.where(activity.c.position < before)
+        if type is not None:
+            query = query.where(activity.c.type == type)
+        query = query.order_by(activity.c.position.desc()).limit(limit)
+        async with self._database.reading() as connection:
+            return [Entry(*row) for row in await connection.execute(query)]
+
+    async def count(self) -> int:
+        """See `Log.count`."""
+        async with self._database.reading() as connection:
+            return await connection.scalar(select(func.count()).select_from(activity)) or 0
+
+    async def _append(self, connection: AsyncConnection, entries: Sequence[Entry]) -> Appended:
+        new = await self._insert(connection, entries)
+        if new == len(entries):
+            return Appended(new)
+        return Appended(new, await _conflicts(connection, entries))
+
+    async def _insert(self, connection: AsyncConnection, entries: Sequence[Entry]) -> int:
+        """How many rows were written; those that are in the way of none."""
+        if self._database.is_postgres:
+            columns = zip(*map(msgspec.structs.astuple, entries), strict=True)
+            arrays: dict[str, Any] = dict(zip(_COLUMNS, map(list, columns), strict=True))
+            return (await connection.execute(_INSERT_ARRAYS, arrays)).rowcount
+        return (await connection.execute(_INSERT_ROWS, list(map(msgspec.structs.asdict, entries)))).rowcount
+
+    async def _append_singly(self, connection: AsyncConnection, entries: Sequence[Entry]) -> Appended:
+        """Slow, for a batch in which there is an entry that the database refuses: finds it, and writes the others."""
+        new, conflicts = 0, []
+        for entry in entries:
+            try:
+                async with connection.begin_nested():
+                    one = await self._append(connection, [entry])
+            except Exception as error:
+                if not is_about_data(error):
+                    raise
+                conflicts.append(entry)
+            else:
+                new += one.new
+                conflicts += one.conflicts
+        return Appended(new, conflicts)
+
+
+async def _conflicts(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:
+    """Those of `entries` that don't stand at their position."""
+    table = activity.c
+    standing: dict[tuple[str, int], tuple[str, str]] = {}
+    for start in range(0, len(entries), _LOOKUP):
+        places = [(entry.user_id, entry.position) for entry in entries[start : start + _LOOKUP]]
+        query = select(table.user_id, table.position, table.source, table.event_id)
+        for user, position, source, event_id in await connection.execute(
+            query.where(tuple_(table.user_id, table.position).in_(places))
+        ):
+            standing[user, position] = source, event_id
+    return [entry for entry in entries if standing.get((entry.user_id, entry.position)) != (entry.source, entry.event_id)]

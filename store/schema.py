@@ -1,0 +1,111 @@
+"""The tables. A change here needs a migration in `store/migrations`; a test compares the two.
+
+    activity    one row an event that was accepted: the queryable activity log
+    job         one row a job: how far it is, and who holds its newest attempt until when
+    attempt     one row an attempt at a job: who did it, and what came of it
+
+Text that came from outside (`time`, `sequence`) stays text, as it came. Times of our own are Unix seconds.
+"""
+
+from collections.abc import Iterable
+from typing import Final, get_args
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from activity.events import Verdict
+from activity.jobs import JobState
+
+OUTCOMES: Final = ("sent", "retry", "dead", "unknown")
+"""What may stand in `attempt.outcome`: the tags of `activity.outcomes.Outcome`. Null: claimed, and not settled so far."""
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+activity: Final = Table(
+    "activity",
+    metadata,
+    Column("user_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("time", Text),
+    Column("received", Text, nullable=False),
+    Column("sequence", Text),
+    Column("verdict", Text, nullable=False),
+    Column("event", LargeBinary, nullable=False),
+    Column("kafka_partition", Integer, nullable=False),
+    Column("kafka_offset", BigInteger, nullable=False),
+    PrimaryKeyConstraint("user_id", "position"),
+    UniqueConstraint("user_id", "source", "event_id"),
+    CheckConstraint("position >= 1", name="position"),
+    _one_of("verdict", get_args(Verdict)),
+    Index(None, "user_id", "type", "position"),
+)
+
+job: Final = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("doubtful", Integer, nullable=False),
+    _one_of("state", get_args(JobState)),
+    Index(None, "created", "id"),
+    Index(None, "user_id", "created", "id"),
+    Index(None, "state", "created", "id"),
+)
+
+attempt: Final = Table(
+    "attempt",
+    metadata,
+    Column("job_id", Text, ForeignKey("job.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("finished", Double),
+    Column("outcome", Text),
+    Column("detail", Text),
+    PrimaryKeyConstraint("job_id", "number"),
+    _one_of("outcome", OUTCOMES),
+)

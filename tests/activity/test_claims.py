@@ -1,0 +1,256 @@
+"""The ledger's rules, as a machine that claims, settles, dies and comes back in every order hypothesis can think of."""
+
+from typing import Literal
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from activity.claims import Again, Answer, Busy, Claim, Go, JobRecord, Over, Policy, answer, may_settle, state_after
+from activity.jobs import Job
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
+
+JOB = Job(id="j", rule="r", job_class="bulk", user="u", to="a@b.example", template="t", event={})
+LEASE = 10.0
+LAST = 6
+"""The number of the last attempt: one that is to be repeated after it makes the job dead."""
+
+outcomes = st.sampled_from([Sent(), Retry("later"), Dead("refused"), Unknown("lost")])
+
+
+class Holder(msgspec.Struct):
+    """A mailer that got a Go and lives: with which message, for which attempt, until when."""
+
+    message: int
+    owner: str
+    attempt: int
+    until: float
+
+
+class Mailers(RuleBasedStateMachine):
+    """One job, its messages on the broker, and what mailers do with them; any of them may die at any line.
+
+    A message is its attempt number. It is delivered again until it is acknowledged.
+    """
+
+    @initialize(policy=st.sampled_from(["resend", "hold"]))
+    def begin(self, policy: Policy) -> None:
+        self.policy: Policy = policy
+        self.now = 0.0
+        self.record: JobRecord | None = None
+        self.messages = [1]
+        self.holders: list[Holder] = []
+        self.highest = 0
+        self.owners = 0
+        self.letters = 0
+        self.ended = False
+
+    # -- what the ledger does: one transaction each --------------------------------------------------------------------
+
+    def claim(self, message: int, owner: str) -> Answer:
+        before = self.record
+        claim = Claim(JOB, message, owner, self.now + LEASE)
+        got = answer(before, claim, self.now, self.policy)
+        if isinstance(got, Go):
+            repeated = before is not None and before.state == "sending" and before.owner == owner
+            assert not self.ended, "an ended job got a Go"
+            assert got.attempt > self.highest or (repeated and got.attempt == self.highest)
+            assert repeated or not any(holder.until > self.now for holder in self.holders)
+            self.highest = got.attempt
+            self.record = JobRecord(JOB.id, "sending", got.attempt, owner, claim.until)
+        elif isinstance(got, Over):
+            if before is not None and before.state != got.state:
+                self.record = msgspec.structs.replace(before, state=got.state)
+            self.ended = True
+        return got
+
+    def settle(self, attempt: int, owner: str, outcome: Outcome) -> bool:
+        if not may_settle(self.record, attempt, owner):
+            return False
+        if (
+            isinstance(outcome, Retry | Unknown)
+            and attempt >= LAST
+            and not (outcome == Unknown("lost") and self.policy == "hold")
+        ):
+            outcome = Dead("spent")
+        self.highest = max(self.highest, attempt)
+        self.record = JobRecord(JOB.id, state_after(outcome, self.policy), attempt, owner, 0.0, outcome)
+        self.ended = self.record.state in ("sent", "dead", "unknown")
+        return True
+
+    # -- what a mailer does --------------------------------------------------------------------------------------------
+
+    def follow_up(self, message: int, dies: Literal["before", "between", "no"]) -> None:
+        """Publishes what follows from the newest outcome, then acknowledges."""
+        assert self.record is not None
+        if dies == "before":
+            return
+        if isinstance(self.record.outcome, Dead):
+            self.letters += 1
+        elif self.record.state == "waiting":
+            self.messages.append(self.record.attempt + 1)
+        if dies == "no":
+            self.messages.remove(message)
+
+    def deliver(self, message: int, lost_answer: bool, dies: Literal["before", "between", "no"]) -> Holder | None:
+        self.owners += 1
+        owner = f"o{self.owners}"
+        got = self.claim(message, owner)
+        if lost_answer:
+            got = self.claim(message, owner)
+        match got:
+            case Go(attempt):
+                return Holder(message, owner, attempt, self.now + LEASE)
+            case Busy():
+                pass  # it comes again
+            case Again(outcome, attempt):
+                assert self.record is not None
+                assert (outcome, attempt) == (self.record.outcome, self.record.attempt)
+                self.follow_up(message, dies)
+            case Over():
+                self.messages.remove(message)
+        return None
+
+    @precondition(lambda self: self.messages)
+    @rule(data=st.data(), lost_answer=st.booleans(), dies=st.sampled_from(["before", "between", "no"]))
+    def a_message_comes(self, data: st.DataObject, lost_answer: bool, dies: Literal["before", "between", "no"]) -> None:
+        held = {holder.message for holder in self.holders}
+        free = [message for message in self.messages if message not in held]
+        if free and (holder := self.deliver(data.draw(st.sampled_from(free)), lost_answer, dies)):
+            self.holders.append(holder)
+
+    @precondition(lambda self: self.holders)
+    @rule(data=st.data(), outcome=outcomes, dies=st.sampled_from(["before", "between", "no"]))
+    def a_holder_ends(self, data: st.DataObject, outcome: Outcome, dies: Literal["before", "between", "no"]) -> None:
+        holder = data.draw(st.sampled_from(self.holders))
+        self.holders.remove(holder)
+        if self.settle(holder.attempt, holder.owner, outcome):
+            assert not self.settle(holder.attempt, holder.owner, outcome), "an outcome was settled twice"
+            self.follow_up(holder.message, dies)
+
+    @precondition(lambda self: self.holders)
+    @rule(data=st.data())
+    def a_holder_dies(self, data: st.DataObject) -> None:
+        self.holders.remove(data.draw(st.sampled_from(self.holders)))
+
+    @precondition(lambda self: self.messages)
+    @rule(data=st.data(), outcome=st.sampled_from([Retry("no template"), Dead("bad address")]))
+    def a_mailer_fails_before_its_claim(self, data: st.DataObject, outcome: Outcome) -> None:
+        message = data.draw(st.sampled_from(self.messages))
+        if self.settle(message, "early", outcome):
+            self.follow_up(message, "no")
+
+    @rule(seconds=st.sampled_from([1.0, LEASE, 3 * LEASE]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(policy=st.sampled_from(["resend", "hold"]))
+    def the_setting_is_changed(self, policy: Policy) -> None:
+        self.policy = policy
+
+    # -- what always holds ---------------------------------------------------------------------------------------------
+
+    @invariant()
+    def one_at_a_time(self) -> None:
+        assert sum(holder.until > self.now for holder in self.holders) <= 1
+
+    @invariant()
+    def the_job_is_not_lost(self) -> None:
+        assert self.messages or self.ended
+
+    def teardown(self) -> None:
+        """Everyone dies once more. Then nobody dies, and the job must come to its end."""
+        if not hasattr(self, "messages"):
+            return
+        self.holders = []
+        for _ in range(100):
+            if not self.messages:
+                break
+            self.now += LEASE
+            message = self.messages[0]
+            holder = self.deliver(message, lost_answer=False, dies="no")
+            if holder is not None:
+                assert self.settle(holder.attempt, holder.owner, Retry("later"))
+                self.follow_up(message, "no")
+        assert not self.messages, "a message comes again for ever"
+        assert self.record is not None
+        assert self.record.state in ("sent", "dead", "unknown")
+        assert self.letters or self.record.state != "dead", "no dead letter for a dead job"
+
+
+TestMailers = Mailers.TestCase
+TestMailers.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+
+
+def waiting(outcome: Outcome | None, attempt: int = 2) -> JobRecord:
+    return JobRecord("j", "waiting", attempt, "a", 0.0, outcome)
+
+
+def sending(attempt: int = 2) -> JobRecord:
+    return JobRecord("j", "sending", attempt, "a", 50.0)
+
+
+def ended(state: Literal["sent", "dead", "cancelled", "unknown"], outcome: Outcome | None) -> JobRecord:
+    return JobRecord("j", state, 2, "a", 0.0, outcome)
+
+
+RETRY, DEAD, UNKNOWN = Retry("later"), Dead("refused"), Unknown("lost")
+
+
+@pytest.mark.parametrize(
+    ("record", "attempt", "owner", "now", "resend", "hold"),
+    [
+        (None, 1, "b", 0, Go(1), Go(1)),
+        (sending(), 2, "b", 49, Busy(50.0), Busy(50.0)),
+        (sending(), 1, "b", 49, Busy(50.0), Busy(50.0)),
+        (sending(), 2, "b", 50, Go(3, doubt=True), Over("unknown")),
+        (sending(), 1, "b", 50, Go(3, doubt=True), Over("unknown")),
+        (sending(), 4, "b", 50, Go(4, doubt=True), Over("unknown")),
+        (sending(), 2, "a", 49, Go(2), Go(2)),
+        (sending(), 1, "a", 99, Go(2, doubt=True), Go(2, doubt=True)),
+        (waiting(RETRY), 3, "b", 0, Go(3), Go(3)),
+        (waiting(RETRY), 2, "b", 0, Again(RETRY, 2), Again(RETRY, 2)),
+        (waiting(RETRY), 1, "b", 0, Again(RETRY, 2), Again(RETRY, 2)),
+        (waiting(UNKNOWN), 2, "b", 0, Again(UNKNOWN, 2), Over("unknown")),
+        (waiting(UNKNOWN), 3, "b", 0, Go(3, doubt=True), Over("unknown")),
+        (waiting(None), 1, "b", 0, Go(3), Go(3)),
+        (ended("dead", DEAD), 1, "b", 0, Again(DEAD, 2), Again(DEAD, 2)),
+        (ended("dead", DEAD), 2, "b", 0, Again(DEAD, 2), Again(DEAD, 2)),
+        (ended("sent", Sent()), 1, "b", 0, Over("sent"), Over("sent")),
+        (ended("sent", Sent()), 9, "b", 0, Over("sent"), Over("sent")),
+        (ended("unknown", UNKNOWN), 3, "b", 0, Over("unknown"), Over("unknown")),
+        (ended("cancelled", None), 3, "b", 0, Over("cancelled"), Over("cancelled")),
+    ],
+)
+def test_answers(record: JobRecord | None, attempt: int, owner: str, now: float, resend: Answer, hold: Answer) -> None:
+    claim = Claim(JOB, attempt, owner, now + LEASE)
+    assert answer(record, claim, now, "resend") == resend
+    assert answer(record, claim, now, "hold") == hold
+
+
+@pytest.mark.parametrize(
+    ("record", "attempt", "owner", "may"),
+    [
+        (None, 1, "a", True),
+        (sending(), 2, "a", True),
+        (sending(), 2, "b", False),
+        (sending(), 1, "a", False),
+        (waiting(RETRY), 2, "a", False),
+        (waiting(RETRY), 3, "b", True),
+        (ended("sent", Sent()), 3, "a", False),
+        (ended("dead", DEAD), 3, "a", False),
+    ],
+)
+def test_who_may_settle(record: JobRecord | None, attempt: int, owner: str, may: bool) -> None:
+    assert may_settle(record, attempt, owner) is may
+
+
+@pytest.mark.parametrize(
+    ("outcome", "resend", "hold"),
+    [(Sent(), "sent", "sent"), (RETRY, "waiting", "waiting"), (DEAD, "dead", "dead"), (UNKNOWN, "waiting", "unknown")],
+)
+def test_states(outcome: Outcome, resend: str, hold: str) -> None:
+    assert state_after(outcome, "resend") == resend
+    assert state_after(outcome, "hold") == hold

@@ -1,0 +1,319 @@
+"""Chunks of `activity.events`: however they are cut, and whatever is read again after a crash, the log stays the same."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity import names, order
+from activity.chunk import Chunk
+from activity.events import Refused, decode_log
+from activity.order import MAX_STATE
+from activity.sequencing import Step, dead_headers, sequence
+from tests.activity.examples import Record, chunk, value
+
+GAP = 5.0
+ENDS = ("logged", "late", "duplicate", "dead", "waiting", "moved", "repeated", "tick")
+
+
+class Table(dict[bytes, bytes]):
+    """A partition's states, as `activity.sequencing.Partition` asks for them."""
+
+    @property
+    def waiting(self) -> Mapping[bytes, float]:
+        found = {user: order.peek(value)[1] for user, value in self.items()}
+        return {user: since for user, since in found.items() if since is not None}
+
+
+def here(_: bytes) -> int:
+    return 0
+
+
+def tick(offset: int, timestamp: int) -> Record:
+    return Record(None, None, offset, timestamp, [(names.KIND_HEADER, names.TICK)])
+
+
+def record(number: int, user: str = "u-1", offset: int = 0, timestamp: int = 0) -> Record:
+    raw = value(id=f"e-{number}", subject=user, sequence=str(number))
+    return Record(user.encode(), raw, offset, timestamp)
+
+
+def ids(step: Step) -> list[str]:
+    return [decode_log(raw).id for _, raw in step.log]
+
+
+# -- however it is cut, whatever is read again -------------------------------------------------------------------------
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Record]:
+    """Records of one partition: events of three users in any order, with repeats, gaps and conflicts, poison, and ticks."""
+    records, now = [], 0
+    for offset in range(draw(st.integers(1, 40))):
+        now += draw(st.sampled_from([0, 1, 700, 2000, 6000]))
+        user = draw(st.sampled_from(["u-1", "u-2", "u-3"]))
+        match draw(st.sampled_from(["event"] * 6 + ["unordered", "conflict", "poison", "elsewhere", "no key", "tick", "tick"])):
+            case "event":
+                records.append(record(draw(st.integers(1, 6)), user, offset, now))
+            case "unordered":
+                raw = value(id=draw(st.sampled_from("abc")), subject=user)
+                records.append(Record(user.encode(), raw, offset, now))
+            case "conflict":
+                raw = value(id="other", subject=user, sequence=str(draw(st.integers(1, 6))))
+                records.append(Record(user.encode(), raw, offset, now))
+            case "poison":
+                records.append(Record(user.encode(), draw(st.sampled_from([None, b"{", b"\xff"])), offset, now))
+            case "elsewhere":
+                records.append(record(1, "elsewhere", offset, now))
+            case "no key":
+                records.append(Record(None, value(subject=user), offset, now))
+            case _:
+                records.append(tick(offset, now))
+    return records
+
+
+def owner(user: bytes) -> int:
+    return 1 if user == b"elsewhere" else 0
+
+
+def cut(records: Sequence[Record], sizes: Iterable[int]) -> list[list[Record]]:
+    chunks, start = [], 0
+    for size in sizes:
+        chunks.append(list(records[start : start + size]))
+        start += size
+    return [part for part in [*chunks, list(records[start:])] if part]
+
+
+def work(part: Sequence[Record], table: Table) -> Step:
+    return sequence(Chunk(names.EVENTS, 0, part), table, owner, GAP)
+
+
+class Logs:
+    """The log of each user by position; a position that gets another record is an error."""
+
+    def __init__(self) -> None:
+        self.of_user: dict[bytes, dict[int, bytes]] = defaultdict(dict)
+
+    def add(self, step: Step) -> None:
+        for user, raw in step.log:
+            position = decode_log(raw).position
+            assert position <= len(self.of_user[user]) + 1, "no hole, not even for a moment"
+            assert self.of_user[user].setdefault(position, raw) == raw, "one record for a position, whoever writes it"
+
+
+def once(records: Sequence[Record]) -> tuple[Logs, Table]:
+    """The logs of the records taken one by one, and the states after them."""
+    logs, table = Logs(), Table()
+    for one in records:
+        step = work([one], table)
+        logs.add(step)
+        table |= step.states
+    return logs, table
+
+
+@given(streams(), st.lists(st.integers(1, 12), max_size=12))
+def test_chunks_may_be_cut_anywhere(records: list[Record], sizes: list[int]) -> None:
+    expected, states = once(records)
+    logs, table = Logs(), Table()
+    for part in cut(records, sizes):
+        step = work(part, table)
+        logs.add(step)
+        table |= step.states
+    assert logs.of_user == expected.of_user
+    assert {user: order.decode(raw) for user, raw in table.items()} == {user: order.decode(raw) for user, raw in states.items()}
+
+
+@given(streams(), st.data())
+def test_a_crash_may_come_anywhere(records: list[Record], data: st.DataObject) -> None:
+    """Outputs are confirmed in order, then states are written, one by one, then offsets; the worker dies between any two."""
+    expected, states = once(records)
+    logs, table = Logs(), Table()
+    done = committed = 0
+    for crashes in range(12):
+        part = records[done : done + data.draw(st.integers(1, 12))]
+        step = work(part, table)
+        if crashes == 11 or data.draw(st.booleans(), label="no crash"):
+            logs.add(step)
+            table |= step.states
+            done += len(part)
+            committed = data.draw(st.integers(committed, done), label="committed")
+            continue
+        confirmed = data.draw(st.integers(0, len(step.log)), label="confirmed")
+        logs.add(Step(log=step.log[:confirmed]))
+        if confirmed == len(step.log):
+            for user in data.draw(st.lists(st.sampled_from(sorted(step.states)), unique=True) if step.states else st.just([])):
+                table[user] = step.states[user]
+        done = committed
+    for one in records[done:]:
+        step = work([one], table)
+        logs.add(step)
+        table |= step.states
+    assert logs.of_user == expected.of_user
+    assert {user: order.decode(raw) for user, raw in table.items()} == {user: order.decode(raw) for user, raw in states.items()}
+
+
+@given(streams(), st.lists(st.integers(1, 12), max_size=12))
+def test_each_record_ends_in_exactly_one_verdict(records: list[Record], sizes: list[int]) -> None:
+    table, counts, read = Table(), Counter[str](), 0
+    for part in cut(records, sizes):
+        step = work(part, table)
+        table |= step.states
+        read += len(part)
+        counts.update(step.counts)
+        assert set(counts) <= {*ENDS, "released"}
+        assert sum(counts[end] for end in ENDS) == read
+        assert len(step.dead) == step.counts.get("dead", 0)
+        assert sum(map(len, step.moved.values())) == step.counts.get("moved", 0)
+        waiting = sum(len(source.waiting) for raw in table.values() for source in order.decode(raw).sources.values())
+        assert counts["waiting"] - counts["released"] == waiting
+        assert counts["logged"] + counts["late"] + counts["released"] == sum(order.decode(raw).position for raw in table.values())
+    assert counts["repeated"] == 0
+    again = work(records, table)
+    assert not again.log
+    assert not again.states
+    read_again = {one.value for one in records if one.key and work([one], Table()).counts.keys() & {"logged", "waiting"}}
+    assert again.counts.get("repeated", 0) == sum(bool(one.key) and one.value in read_again for one in records)
+
+
+# -- gaps and ticks ----------------------------------------------------------------------------------------------------
+
+
+def test_a_tick_gives_up_the_gaps_that_are_old_by_its_own_time() -> None:
+    table = Table()
+    table |= work([record(2, timestamp=10_000)], table).states
+    for early in (0, 14_999):
+        step = work([tick(1, early)], table)
+        assert (step.log, step.states, step.counts) == ([], {}, {"tick": 1})
+    step = work([tick(1, 15_000)], table)
+    assert ids(step) == ["e-2"]
+    assert step.counts == {"released": 1, "tick": 1}
+    assert order.peek(step.states[b"u-1"]) == (1, None)
+    assert decode_log(step.log[0][1]).received == "1970-01-01T00:00:10.000Z", "when it came, not when it was released"
+    assert work([tick(1, 15_000)], Table(table | step.states)).log == [], "read again, its users know of it"
+
+
+def test_a_tick_decides_for_users_of_its_own_chunk_too() -> None:
+    step = work([record(2), tick(1, 5000), record(1, offset=2, timestamp=5001)], Table())
+    assert ids(step) == ["e-2", "e-1"]
+    assert [decode_log(raw).verdict for _, raw in step.log] == ["logged", "late"]
+
+
+def test_a_tick_read_again_leaves_later_events_alone() -> None:
+    """The state of u-1 was written with what came after the tick, that of u-2 was not."""
+    before = [record(2), record(2, "u-2", offset=1)]
+    table = Table(work(before, Table()).states)
+    part = [tick(2, 6000), record(4, offset=3, timestamp=6000), record(4, "u-2", offset=4, timestamp=6000)]
+    first = work(part, table)
+    table[b"u-1"] = first.states[b"u-1"]
+    again = work([*part, tick(5, 7000)], table)
+    assert [(user, raw) for user, raw in first.log if user == b"u-2"] == again.log
+    assert again.counts == {"tick": 2, "released": 1, "repeated": 1, "waiting": 1}
+
+
+def test_a_user_whose_state_vanished_is_passed_over_by_ticks() -> None:
+    class Vanished(Table):
+        @property
+        def waiting(self) -> Mapping[bytes, float]:
+            return {b"u-9": 0.0}
+
+    assert work([tick(0, 10**9)], Vanished()).counts == {"tick": 1}
+
+
+def test_events_that_a_full_buffer_pushes_out_are_released() -> None:
+    part = [record(number, offset=number) for number in range(2, order.WINDOW + 3)]
+    step = work(part, Table())
+    assert len(step.log) == order.WINDOW + 1
+    assert step.counts == {"waiting": order.WINDOW, "released": order.WINDOW, "logged": 1}
+
+
+# -- moved records -----------------------------------------------------------------------------------------------------
+
+
+def test_an_event_without_a_key_is_sent_again_with_it() -> None:
+    raw = value(subject="Ğ")
+    headers = [("a", b"1"), (names.MOVED_HEADER, b"old"), ("a", b"2")]
+    step = sequence(chunk(Record(None, raw, 7, headers=headers), partition=2), Table(), lambda user: len(user), GAP)
+    assert step == Step(
+        moved={2: [("Ğ".encode(), raw, [("a", b"1"), ("a", b"2"), (names.MOVED_HEADER, b"activity.events/2/7")])]},
+        counts={"moved": 1},
+    )
+
+
+def test_an_event_on_a_wrong_partition_is_sent_to_the_right_one() -> None:
+    parts = [record(1, "u-1", offset=5), record(1, "u-10", offset=6), record(2, "u-1", offset=7)]
+    step = sequence(chunk(*parts), Table(), lambda user: len(user), GAP)
+    assert {partition: [(key, raw) for key, raw, _ in pairs] for partition, pairs in step.moved.items()} == {
+        3: [(b"u-1", parts[0].value), (b"u-1", parts[2].value)],
+        4: [(b"u-10", parts[1].value)],
+    }
+    assert (step.log, step.states) == ([], {})
+
+
+def test_the_moved_one_of_two_is_the_duplicate() -> None:
+    """A crash may send it twice; the far partition keeps one."""
+    moved = sequence(chunk(Record(None, value(sequence="1"))), Table(), here, GAP).moved[0]
+    step = work([Record(key, raw, offset, 0, headers) for offset, (key, raw, headers) in enumerate(moved * 2)], Table())
+    assert step.counts == {"logged": 1, "duplicate": 1}
+
+
+def test_the_same_user_in_another_partition_is_another() -> None:
+    """Before its sender was mended, events of u-1 reached partition 0; it goes on there, its state elsewhere is not touched."""
+    strays, home = Table(work([record(1)], Table()).states), Table()
+    step = sequence(chunk(record(1)), home, here, GAP)
+    assert [decode_log(raw).position for _, raw in step.log] == [1]
+    assert strays == step.states
+    known_here = sequence(chunk(record(2, offset=9)), strays, lambda _: 3, GAP)
+    assert (ids(known_here), known_here.moved) == (["e-2"], {}), "a user that is known here stays here"
+
+
+# -- dead records ------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_record_is_untouched_and_says_why_and_whence() -> None:
+    broken = Record(b"u-1", b"{", 41, 0, [("trace", b"x"), (names.REASON_HEADER, b"old"), (f"{names.ERROR_HEADER}offset", b"1")])
+    step = sequence(chunk(broken, partition=3), Table(), here, GAP)
+    assert step == Step(
+        dead=[
+            (
+                b"u-1",
+                b"{",
+                [
+                    ("trace", b"x"),
+                    ("chopar-reason", b"not-json"),
+                    ("__streams.errors.exception", b"Refused"),
+                    ("__streams.errors.message", b"Input data was truncated"),
+                    ("__streams.errors.topic", b"activity.events"),
+                    ("__streams.errors.partition", b"3"),
+                    ("__streams.errors.offset", b"41"),
+                ],
+            )
+        ],
+        counts={"dead": 1},
+    )
+
+
+def test_a_problem_that_utf8_cannot_hold_is_written_all_the_same() -> None:
+    assert ("__streams.errors.message", b"?") in dead_headers((), Refused("x", "\ud800"), "t", 0, 0)
+
+
+def test_a_conflict_is_dead_and_its_state_remembers_the_offset() -> None:
+    conflict = Record(b"u-1", value(id="other", sequence="1"), 1)
+    step = work([record(1), conflict], Table())
+    assert step.counts == {"logged": 1, "dead": 1}
+    assert dict(step.dead[0][2])["chopar-reason"] == b"conflict"
+    assert work([conflict], Table(step.states)).counts == {"repeated": 1}
+
+
+def test_a_state_that_is_full_refuses_and_stays() -> None:
+    big = [Record(b"u-1", value(id=str(n), sequence=str(n), data="x" * 200_000), n) for n in range(2, 6)]
+    step = work(big, Table())
+    assert step.counts == {"waiting": 2, "dead": 2}
+    assert {dict(headers)["chopar-reason"] for _, _, headers in step.dead} == {b"state-full"}
+    assert len(step.states[b"u-1"]) <= MAX_STATE
+
+
+def test_a_header_that_only_looks_like_a_tick_is_none() -> None:
+    step = work([msgspec.structs.replace(record(1), headers=[(names.KIND_HEADER, b"tock")])], Table())
+    assert step.counts == {"logged": 1}

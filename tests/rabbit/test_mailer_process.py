@@ -1,0 +1,207 @@
+"""The mailer as a process: `python -m rabbit` on a real RabbitMQ, a real store and a real mail server; stopped and killed."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from activity.names import BULK_QUEUE, LIFECYCLE_EXCHANGE, TRANSACTIONAL_QUEUE
+from brokers.node import Node
+from brokers.rabbitmq import RabbitMQ
+from rabbit import topology
+from rabbit.publisher import Publisher
+from store.opening import open_store
+from tests.rabbit import broker
+from tests.rabbit.inbox import Inbox
+from tests.rabbit.orders import make_job, make_jobs
+
+
+@pytest.fixture
+def environment(tmp_path: Path, rabbit_url: str) -> dict[str, str]:
+    """For a mailer that has a data folder and a store of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHOPAR_")}
+    return kept | {
+        "CHOPAR_RABBIT_URL": rabbit_url,
+        "CHOPAR_DATA_DIR": str(tmp_path),
+        "CHOPAR_SMTP_TIMEOUT": "5",
+        "CHOPAR_RETRY_BASE": "0.1",
+        "CHOPAR_RETRY_CAP": "1",
+    }
+
+
+def store_url(environment: Mapping[str, str]) -> str:
+    return f"sqlite:///{environment['CHOPAR_DATA_DIR']}/chopar.db"
+
+
+class Mailing:
+    """A mailer process and what it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    async def says(self, text: str, within: float = 60.0) -> str:
+        """The next line with `text` in it."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(within):
+            while line := (await self.process.stderr.readline()).decode():
+                self.lines.append(line)
+                if text in line:
+                    return line
+        raise AssertionError(f"ended without saying {text!r}: {self.lines}")
+
+    async def ends(self, within: float = 60.0) -> int:
+        """Its exit code, all it said in `lines`."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(within):
+            self.lines += (await self.process.stderr.read()).decode().splitlines()
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def mailer(environment: Mapping[str, str]) -> AsyncIterator[Mailing]:
+    """A mailer; killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "rabbit", env=environment, stderr=asyncio.subprocess.PIPE, limit=2**20
+    )
+    mailing = Mailing(process)
+    try:
+        yield mailing
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await mailing.ends()
+
+
+async def test_sends_stops_on_sigterm_and_says_little(rabbit: str, environment: dict[str, str]) -> None:
+    jobs = make_jobs(300)
+    heard: list[str] = []
+    async with Inbox() as inbox, broker.opened(rabbit) as channel:
+        queue = await channel.declare_queue(exclusive=True)
+        await queue.bind(LIFECYCLE_EXCHANGE)
+
+        async def hear(message: broker.AbstractIncomingMessage) -> None:
+            heard.append(message.routing_key or "")
+
+        await queue.consume(hear, no_ack=True)
+        async with mailer(environment | {"CHOPAR_SMTP_URL": inbox.url}) as mailing:
+            await mailing.says("sending")
+            async with Publisher(rabbit) as publisher:
+                await publisher.publish(jobs)
+            await inbox.received(300)
+            mailing.process.send_signal(signal.SIGTERM)
+            assert await mailing.ends() == 0
+        async with asyncio.timeout(30):
+            while len(heard) < 600:  # noqa: ASYNC110 - told to a callback
+                await asyncio.sleep(0.05)
+    assert set(inbox.ids.values()) == {1}
+    assert sorted(set(heard)) == ["job.sending", "job.sent"]
+    assert len(mailing.lines) <= 3, mailing.lines
+    assert await broker.waiting(rabbit, TRANSACTIONAL_QUEUE) == 0
+    async with open_store(store_url(environment)) as store:
+        assert (await store.jobs.counts())["sent"] == 300
+
+
+async def test_killed_in_the_middle_each_mail_is_there_once_or_unknown(rabbit: str, environment: dict[str, str]) -> None:
+    jobs = make_jobs(600)
+    async with Inbox() as inbox, Publisher(rabbit) as publisher:
+        environment |= {"CHOPAR_SMTP_URL": inbox.url, "CHOPAR_SMTP_TIMEOUT": "2"}
+        for part in range(3):
+            async with mailer(environment) as mailing:
+                await mailing.says("sending")
+                if part == 0:
+                    await publisher.publish(jobs)
+                await inbox.received(60 + 150 * part)
+                mailing.process.send_signal(signal.SIGKILL)
+        async with mailer(environment), open_store(store_url(environment)) as store:
+            async with asyncio.timeout(120):
+                while (await store.jobs.counts())["sent"] < len(jobs):  # noqa: ASYNC110 - another process writes it
+                    await asyncio.sleep(0.1)
+            doubtful = set()
+            for job in jobs:
+                if any(attempt.number > 1 for attempt in await store.jobs.attempts(job.id)):
+                    doubtful.add(f"<{job.id}@localhost>")
+    assert {f"<{job.id}@localhost>" for job in jobs} == set(inbox.ids)
+    assert {id for id, count in inbox.ids.items() if count > 1} <= doubtful
+    assert len(doubtful) <= 3 * 4, "at most what the workers had in hand"
+
+
+async def test_waits_out_rabbitmq_and_the_mail_server(private_rabbitmq: Node[RabbitMQ], environment: dict[str, str]) -> None:
+    url = private_rabbitmq.url
+    await topology.declare(url)
+    environment |= {"CHOPAR_RABBIT_URL": url}
+    async with Inbox() as inbox, Publisher(url) as publisher, mailer(environment | {"CHOPAR_SMTP_URL": inbox.url}) as mailing:
+        await mailing.says("sending")
+        await publisher.publish(make_jobs(50))
+        await inbox.received(50)
+        await private_rabbitmq.kill()
+        await mailing.says("RabbitMQ is away")
+        await private_rabbitmq.start()
+        await mailing.says("RabbitMQ is back after")
+        await inbox.stop()
+        await publisher.publish([make_job(number) for number in range(51, 101)])
+        await mailing.says("mail server is away")
+        await inbox.start()
+        await mailing.says("mail server is back after")
+        await inbox.received(100)
+        mailing.process.send_signal(signal.SIGTERM)
+        assert await mailing.ends() == 0
+    assert set(inbox.ids.values()) == {1}
+    assert len([line for line in mailing.lines if " is away " in line]) == 2, mailing.lines
+
+
+async def test_sigterm_while_rabbitmq_is_away_ends_it_too(private_rabbitmq: Node[RabbitMQ], environment: dict[str, str]) -> None:
+    await topology.declare(private_rabbitmq.url)
+    environment |= {"CHOPAR_RABBIT_URL": private_rabbitmq.url}
+    async with Inbox() as inbox, mailer(environment | {"CHOPAR_SMTP_URL": inbox.url}) as mailing:
+        await mailing.says("sending")
+        await private_rabbitmq.kill()
+        await mailing.says("RabbitMQ is away")
+        mailing.process.send_signal(signal.SIGTERM)
+        assert await mailing.ends(within=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"CHOPAR_RABBIT_URL": "http://x"}, "CHOPAR_RABBIT_URL: expected a URL like amqp://"),
+        ({"CHOPAR_RABBIT_URL": "amqp://guest:secret@127.0.0.1:1/"}, "CHOPAR_RABBIT_URL: no answer from 127.0.0.1:1"),
+        ({"CHOPAR_SMTP_URL": "smtp://127.0.0.1:1"}, "CHOPAR_SMTP_URL: no answer from 127.0.0.1:1"),
+        ({"CHOPAR_SMTP_URL": ""}, "CHOPAR_SMTP_URL: is not set"),
+        ({"CHOPAR_TEMPLATES": "nowhere"}, "CHOPAR_TEMPLATES: there is no folder nowhere"),
+        ({"CHOPAR_TEMPLATES": "tests"}, "template"),
+        ({"CHOPAR_STORE_URL": "sqlite:////proc/nowhere/chopar.db"}, "CHOPAR_STORE_URL"),
+        ({"CHOPAR_MAIL_FROM": "a b@c"}, "CHOPAR_MAIL_FROM"),
+        ({"CHOPAR_NONSENSE": "1"}, "CHOPAR_NONSENSE: there is no such setting"),
+    ],
+)
+async def test_what_is_wrong_at_the_start_is_one_line(
+    rabbit: str, environment: dict[str, str], change: dict[str, str], text: str
+) -> None:
+    async with Inbox() as inbox, mailer(environment | {"CHOPAR_SMTP_URL": inbox.url} | change) as mailing:
+        assert await mailing.ends() == 1
+    (line,) = mailing.lines
+    assert text in line
+    assert "secret" not in line
+
+
+async def test_wrong_credentials_and_missing_queues_are_one_line(rabbit: str, environment: dict[str, str]) -> None:
+    wrong = rabbit.replace("guest:guest", "guest:secret")
+    async with Inbox() as inbox:
+        environment |= {"CHOPAR_SMTP_URL": inbox.url}
+        async with mailer(environment | {"CHOPAR_RABBIT_URL": wrong}) as mailing:
+            assert await mailing.ends() == 1
+        assert "CHOPAR_RABBIT_URL" in mailing.lines[0]
+        assert "refused" in mailing.lines[0]
+        assert "secret" not in mailing.lines[0]
+        async with broker.opened(rabbit) as channel:
+            await channel.queue_delete(BULK_QUEUE)
+        async with mailer(environment) as mailing:
+            assert await mailing.ends() == 1
+        assert mailing.lines == [f"RabbitMQ: queue {BULK_QUEUE} is missing; `chopar up` declares it"]
+    await topology.declare(rabbit)

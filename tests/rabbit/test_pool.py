@@ -1,0 +1,328 @@
+"""What comes of jobs, on RabbitMQ and in memory alike."""
+
+import asyncio
+import logging
+
+import pytest
+
+from activity.claims import Claim
+from activity.errors import Unreachable
+from activity.jobs import Job
+from activity.names import JOBS_EXCHANGE
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
+from rabbit.letters import Letter, delayed_letter, first_letter
+from rabbit.tasks import Permission
+from store.ledger import Settlement
+from tests.rabbit import broker
+from tests.rabbit.orders import make_job, make_jobs
+from tests.rabbit.works import working
+
+
+@pytest.fixture(params=["channel", "rabbitmq"])
+async def url(request: pytest.FixtureRequest) -> str | None:
+    """Of the RabbitMQ to run on, or None for a channel."""
+    if request.param == "channel":
+        return None
+    url: str = request.getfixturevalue("rabbit_url")
+    await broker.empty(url)
+    return url
+
+
+async def test_each_job_is_sent_once_and_settled(url: str | None) -> None:
+    jobs = make_jobs(100)
+    async with working(url) as works:
+        await works.publish(*jobs)
+        await works.inbox.received(100)
+        for job in jobs:
+            await works.until(job, "sent")
+    assert works.inbox.ids == {f"<{job.id}@shop.example>": 1 for job in jobs}
+    assert works.listener.states(jobs[0].id) == ["sending", "sent"]
+    assert works.inbox.connections <= 4
+
+
+async def test_repeats_of_a_job_are_sent_once(url: str | None) -> None:
+    jobs = make_jobs(20)
+    async with working(url) as works:
+        await works.publish(*jobs, *jobs, *jobs)
+        for job in jobs:
+            await works.until(job, "sent")
+        await works.publish(*jobs)
+        await works.publish(make_job(1000))
+        await works.until(make_job(1000), "sent")
+    assert set(works.inbox.ids.values()) == {1}
+    assert len(works.inbox.ids) == 21
+
+
+async def test_a_refusal_for_now_is_tried_again_later(url: str | None) -> None:
+    job = make_job()
+    async with working(url) as works:
+        works.inbox.replies[job.to] = ["451 later", "452 later"]
+        await works.publish(job)
+        await works.until(job, "sent")
+    assert works.ledger.records[job.id].attempt == 3
+    assert works.listener.states(job.id) == ["sending", "waiting", "sending", "waiting", "sending", "sent"]
+
+
+async def test_a_refusal_for_good_is_dead_at_once(url: str | None) -> None:
+    job = make_job()
+    async with working(url) as works:
+        works.inbox.replies[job.to] = ["550 5.1.1 no such user"]
+        await works.publish(job)
+        await works.until(job, "dead")
+        (headers,) = await works.dead(1)
+    assert works.ledger.records[job.id].outcome == Dead("refused", "550 5.1.1 no such user")
+    assert (headers["chopar-reason"], headers["chopar-job"], headers["chopar-attempt"]) == ("refused", job.id, 1)
+
+
+async def test_an_attempt_too_many_is_dead_as_spent(url: str | None) -> None:
+    job = make_job()
+    async with working(url, max_attempts=2) as works:
+        works.inbox.replies["*"] = ["451 later"]
+        await works.publish(job)
+        await works.until(job, "dead")
+        (headers,) = await works.dead(1)
+    assert (headers["chopar-reason"], headers["chopar-attempt"]) == ("spent", 2)
+    assert works.ledger.records[job.id].outcome == Dead("spent", "451 later")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"\xff\xfe", "not-json"),
+        (b"{", "not-json"),
+        (b"[]", "bad-job"),
+        (b'{"id": "1"}', "bad-job"),
+        (first_letter(make_job()).body.replace(b'"version":1', b'"version":2'), "unknown-version"),
+    ],
+)
+async def test_what_is_no_job_is_dead_with_its_reason(url: str | None, body: bytes, reason: str) -> None:
+    async with working(url) as works:
+        await works.deliver(Letter(JOBS_EXCHANGE, "email.transactional.x", body, {"chopar-attempt": 1}))
+        (headers,) = await works.dead(1)
+        await works.publish(make_job())
+        await works.until(make_job(), "sent")
+    assert (headers["chopar-reason"], headers["chopar-key"]) == (reason, "email.transactional.x")
+
+
+async def test_an_unknown_task_is_dead(url: str | None) -> None:
+    job = make_job(task="fax")
+    async with working(url) as works:
+        await works.publish(job)
+        await works.until(job, "dead")
+        (headers,) = await works.dead(1)
+    assert headers["chopar-reason"] == "unknown-task"
+
+
+@pytest.mark.parametrize("to", ["", "nobody", "a@b\r\nBcc: c@d", "a@b, c@d", "ann <a@b> <c@d>", "a b@c"])
+async def test_a_bad_address_is_dead_and_reaches_no_server(to: str) -> None:
+    job = make_job(to=to or " ")
+    async with working(None) as works:
+        await works.publish(job)
+        await works.until(job, "dead")
+    assert works.inbox.connections == 0
+
+
+@pytest.mark.parametrize("reply", ["drop", "drop-after"])
+async def test_lost_after_the_last_byte_is_sent_again_with_the_same_id(url: str | None, reply: str) -> None:
+    job = make_job()
+    async with working(url, "resend") as works:
+        works.inbox.replies[job.to] = [reply]
+        await works.publish(job)
+        await works.until(job, "sent")
+    assert works.inbox.ids == {f"<{job.id}@shop.example>": 2 if reply == "drop-after" else 1}
+    assert works.ledger.records[job.id].attempt == 2
+
+
+async def test_lost_after_the_last_byte_is_held_for_a_person(url: str | None) -> None:
+    job = make_job()
+    async with working(url, "hold") as works:
+        works.inbox.replies[job.to] = ["drop-after"]
+        await works.publish(job, make_job(2))
+        await works.until(job, "unknown")
+        await works.until(make_job(2), "sent")
+        await works.publish(job, make_job(3))
+        await works.until(make_job(3), "sent")
+    assert isinstance(works.ledger.records[job.id].outcome, Unknown)
+    assert works.inbox.ids[f"<{job.id}@shop.example>"] == 1
+    assert works.listener.states(job.id) == ["sending", "unknown"]
+
+
+async def test_the_circuit_opens_and_closes_and_burns_no_attempt(url: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    jobs = make_jobs(30)
+    async with working(url) as works:
+        await works.inbox.stop()
+        await works.publish(*jobs)
+        async with asyncio.timeout(60):
+            while "mail server is away" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await works.inbox.start()
+        for job in jobs:
+            await works.until(job, "sent")
+    assert {works.ledger.records[job.id].attempt for job in jobs} == {1}
+    assert set(works.inbox.ids.values()) == {1}
+    told = [record.message for record in caplog.records if "mail server" in record.message]
+    assert len(told) == 2, told
+    assert "is back after" in told[1]
+
+
+async def test_a_repeat_that_waits_for_a_crashed_mailers_lease_does_not_count(url: str | None) -> None:
+    job = make_job()
+    async with working(url, timeout=2.0) as works:
+        now = works.pool._now()
+        await works.ledger.claim([Claim(job, 1, "dead", now + 1.5)], now)
+        await works.publish(job)
+        await works.until(job, "sent")
+    assert works.ledger.records[job.id].attempt == 2
+    assert works.inbox.ids == {f"<{job.id}@shop.example>": 1}
+
+
+async def test_what_a_crash_left_unpublished_is_published_again(url: str | None) -> None:
+    retried, died = make_job(1), make_job(2)
+    async with working(url) as works:
+        for job, outcome in ((retried, Retry("451")), (died, Dead("refused", "550"))):
+            assert await works.ledger.settle([Settlement(job, 1, "dead", 0.0, outcome)], 0.0) == [True]
+        await works.publish(retried, died)
+        await works.until(retried, "sent")
+        (headers,) = await works.dead(1)
+    assert (headers["chopar-job"], headers["chopar-reason"]) == (died.id, "refused")
+    assert works.ledger.records[retried.id].attempt == 2
+    assert list(works.inbox.ids) == [f"<{retried.id}@shop.example>"]
+
+
+async def test_a_repeat_refused_before_its_claim_ends_as_the_ledger_says(url: str | None) -> None:
+    """It settles without a claim, the ledger does not take it, and a claim tells what is left to do: nothing."""
+    job = make_job()
+    async with working(url) as works:
+        await works.publish(job)
+        await works.until(job, "sent")
+        works.inbox.when = "RCPT"
+        works.inbox.replies[job.to] = ["550 no", "451 no"]
+        await works.publish(job, job, make_job(2))
+        await works.until(make_job(2), "sent")
+    assert isinstance(works.ledger.records[job.id].outcome, Sent)
+    assert works.listener.states(job.id) == ["sending", "sent"]
+
+
+async def test_while_the_store_is_away_nothing_is_sent_and_nothing_lost(
+    url: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = make_jobs(30)
+    async with working(url) as works:
+        claim, tried = works.ledger.claim, asyncio.Event()
+
+        async def away(*_: object) -> list[object]:
+            tried.set()
+            raise Unreachable("CHOPAR_STORE_URL", "here", "no store", "start it")
+
+        monkeypatch.setattr(works.ledger, "claim", away)
+        await works.publish(*jobs)
+        await tried.wait()
+        assert works.inbox.mails == []
+        monkeypatch.setattr(works.ledger, "claim", claim)
+        for job in jobs:
+            await works.until(job, "sent")
+    assert set(works.inbox.ids.values()) == {1}
+    assert {works.ledger.records[job.id].attempt for job in jobs} == {1}
+    assert len([record for record in caplog.records if "the store is away" in record.message]) == 1
+    assert len([record for record in caplog.records if "the store is back" in record.message]) == 1
+
+
+async def test_any_task_and_its_bugs(url: str | None) -> None:
+    calls: list[tuple[str, bool]] = []
+
+    async def count(job: Job, permission: Permission) -> Outcome:
+        calls.append((job.id, await permission()))
+        return Sent("counted")
+
+    async def broken(job: Job, permission: Permission) -> Outcome:
+        raise ValueError("a bug")
+
+    async def broken_late(job: Job, permission: Permission) -> Outcome:
+        await permission()
+        raise ValueError("a bug")
+
+    good, bad, late = (make_job(n, task=task) for n, task in enumerate(("count", "broken", "broken-late"), 1))
+    async with working(url, max_attempts=1) as works:
+        works.tasks.task("count")(count)
+        works.tasks.task("broken")(broken)
+        works.tasks.task("broken-late")(broken_late)
+        await works.publish(good, bad, late)
+        await works.until(good, "sent")
+        await works.until(bad, "dead")
+        await works.until(late, "dead")
+    assert calls == [(good.id, True)]
+    assert works.ledger.records[bad.id].outcome == Dead("spent", "task failed: ValueError")
+    assert works.ledger.records[late.id].outcome == Dead("spent", "unknown: task failed: ValueError")
+
+
+async def test_a_task_that_takes_too_long_is_ended(url: str | None) -> None:
+    async def slow(job: Job, permission: Permission) -> Outcome:
+        await asyncio.Event().wait()
+        return Sent()
+
+    job = make_job(task="slow")
+    async with working(url, timeout=0.3, max_attempts=1) as works:
+        works.tasks.task("slow")(slow)
+        await works.publish(job)
+        await works.until(job, "dead")
+    assert works.ledger.records[job.id].outcome == Dead("spent", "timed out")
+
+
+async def test_bulk_never_takes_the_last_worker(url: str | None) -> None:
+    release, running = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def slow(job: Job, permission: Permission) -> Outcome:
+        running.release()
+        await release.wait()
+        await permission()
+        return Sent()
+
+    async with working(url) as works:
+        works.tasks.task("slow")(slow)
+        await works.publish(*(make_job(n, task="slow", job_class="bulk") for n in range(2, 12)))
+        for _ in range(3):
+            await running.acquire()
+        await works.publish(make_job(1))
+        await works.until(make_job(1), "sent")
+        release.set()
+
+
+async def test_stopping_finishes_what_is_being_sent_and_leaves_the_rest(rabbit: str) -> None:
+    jobs = make_jobs(200)
+    async with working(rabbit) as works:
+        works.inbox.hold = asyncio.Event()
+        await works.publish(*jobs)
+        await works.inbox.reached.wait()
+        stopping = asyncio.create_task(works.pool.stop())
+        await asyncio.sleep(0)
+        works.inbox.hold.set()
+        await stopping
+        first = set(works.inbox.ids)
+        assert 1 <= len(first) <= 4
+        assert {record.state for record in works.ledger.records.values()} == {"sent"}
+    async with working(rabbit) as again:
+        await again.inbox.received(200 - len(first))
+        for job in jobs:
+            if f"<{job.id}@shop.example>" not in first:
+                await again.until(job, "sent")
+    assert len(first | set(again.inbox.ids)) == 200
+    assert not first & set(again.inbox.ids)
+
+
+async def test_stopping_breaks_off_what_takes_too_long(rabbit: str) -> None:
+    job = make_job()
+    async with working(rabbit, timeout=1.0) as works:
+        works.inbox.hold = asyncio.Event()
+        await works.publish(job)
+        await works.inbox.reached.wait()
+        await works.pool.stop()
+        works.inbox.hold.set()
+    assert isinstance(works.ledger.records[job.id].outcome, Unknown)
+
+
+async def test_a_job_put_off_keeps_its_number(url: str | None) -> None:
+    async with working(url) as works:
+        await works.deliver(delayed_letter(make_job(), first_letter(make_job()).body, 5, 1))
+        await works.until(make_job(), "sent")
+    assert works.ledger.records[make_job().id].attempt == 5

@@ -1,0 +1,72 @@
+"""What `store.interfaces.Log` promises, on the fake, SQLite and Postgres."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from store.interfaces import Log
+from store.log import Appended
+from tests.store.orders import entry
+
+
+async def test_keeps_every_column_and_reads_newest_first(log: Log) -> None:
+    entries = [entry(position) for position in range(1, 7)]
+    assert await log.append(entries) == Appended(6)
+    assert await log.read("u-1") == entries[::-1]
+    assert await log.count() == 6
+
+
+async def test_reads_pages_of_one_user_and_type(log: Log) -> None:
+    await log.append([entry(n, type="a" if n % 2 else "b") for n in range(1, 11)] + [entry(n, "u-2") for n in range(1, 4)])
+    assert [one.position for one in await log.read("u-1", limit=3)] == [10, 9, 8]
+    assert [one.position for one in await log.read("u-1", before=8, limit=3)] == [7, 6, 5]
+    assert [one.position for one in await log.read("u-1", before=8, limit=2, type="b")] == [6, 4]
+    assert [one.user_id for one in await log.read("u-2")] == ["u-2"] * 3
+    assert await log.read("nobody") == []
+
+
+async def test_what_stands_is_passed_over(log: Log) -> None:
+    await log.append([entry(1), entry(2)])
+    assert await log.append([entry(1), entry(2), entry(3), entry(3)]) == Appended(1)
+    assert await log.append([entry(1), entry(2), entry(3)]) == Appended(0)
+    assert await log.count() == 3
+
+
+async def test_the_first_record_of_an_event_stays(log: Log) -> None:
+    await log.append([entry(1)])
+    assert await log.append([replace(entry(1), kafka_offset=1, event=b"{}")]) == Appended(0)
+    assert await log.read("u-1") == [entry(1)]
+
+
+async def test_a_batch_of_any_size(log: Log) -> None:
+    entries = [entry(n, f"u-{n % 7}") for n in range(1, 1501)]
+    assert await log.append(entries) == Appended(1500)
+    assert await log.append(entries) == Appended(0)
+    assert await log.append([]) == Appended(0)
+
+
+async def test_a_conflict_keeps_nothing_else_out(log: Log) -> None:
+    await log.append([entry(1), entry(2)])
+    elsewhere = entry(9, event_id="e-1")  # its event stands at position 1
+    taken = entry(2, event_id="e-other")  # its position is another event's
+    assert await log.append([elsewhere, entry(3), taken, entry(1)]) == Appended(1, [elsewhere, taken])
+    assert await log.read("u-1") == [entry(3), entry(2), entry(1)]
+
+
+async def test_a_conflict_inside_a_batch(log: Log) -> None:
+    again = entry(2, event_id="e-1")
+    assert await log.append([entry(1), again, entry(3)]) == Appended(2, [again])
+
+
+async def test_the_same_event_id_of_another_user_or_source_is_another_event(log: Log) -> None:
+    others = [entry(1, "u-2", "e-1"), replace(entry(2, event_id="e-1"), source="/other")]
+    assert await log.append([entry(1), *others]) == Appended(3)
+
+
+@pytest.mark.parametrize("wrong", [{"event_id": "\ud800"}, {"position": 2**63}, {"position": 0}], ids=str)
+async def test_what_can_not_be_held_keeps_nothing_else_out(log: Log, wrong: dict[str, Any]) -> None:
+    impossible = replace(entry(2), **wrong)
+    assert await log.append([entry(1), impossible, entry(3)]) == Appended(2, [impossible])
+    assert await log.append([entry(1), impossible, entry(3)]) == Appended(0, [impossible])
+    assert await log.read("u-1") == [entry(3), entry(1)]
