@@ -10,7 +10,7 @@ WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --require-hashes --requirement requirements.lock
 
-COPY setup.cfg pyproject.toml README.md LICENS[E] *.toml ./
+COPY setup.cfg pyproject.toml README.md LICENSE* *.toml ./
 COPY activity activity
 COPY agents agents
 COPY brokers brokers

@@ -127,12 +127,8 @@ def may_settle(record: JobRecord | None, attempt: int, owner: str) -> bool:
 
 def state_after(outcome: Outcome, policy: Policy) -> JobState:
     """The state of a job once `outcome` is settled."""
-    match outcome:
-        case Sent():
-            return "sent"
-        case Dead():
-            return "dead"
-        case Unknown() if policy == "hold":
-            return "unknown"
-        case Retry() | Unknown():
-            return "waiting"
+    if isinstance(outcome, Sent):
+        return "sent"
+    if isinstance(outcome, Dead):
+        return "dead"
+    return "unknown" if isinstance(outcome, Unknown) and policy == "hold" else "waiting"

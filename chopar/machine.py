@@ -1,17 +1,20 @@
 """The application on one machine: what has to be there first, then its processes, in order."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from activity.errors import ChoparError
 from activity.settings import Settings
 from brokers import discovery, ports
 from brokers.child import Child
 from brokers.local import LocalBrokers
-from chopar.processes import NAMES, application, inbox
-from chopar.terminal import say
+from chopar.processes import NAMES, inbox, process
 
 SMTP: Final = "CHOPAR_SMTP_URL"
 
@@ -33,7 +36,17 @@ def check_inputs(settings: Settings) -> None:
     check_port(settings)
 
 
-async def start_application(local: LocalBrokers, settings: Settings) -> Machine:
+@asynccontextmanager
+async def application(local: LocalBrokers, settings: Settings) -> AsyncIterator[Machine]:
+    """The application while the `async with` lasts. Its processes are stopped together: each has work to finish."""
+    machine = await _start(local, settings)
+    try:
+        yield machine
+    finally:
+        await asyncio.gather(*(local.supervisor.end(name) for name in NAMES))
+
+
+async def _start(local: LocalBrokers, settings: Settings) -> Machine:
     """Creates topics, queues and store, then starts the processes under the brokers' supervisor. All are ready when it returns.
 
     Raises ChoparError; what was started is stopped with the brokers.
@@ -46,9 +59,13 @@ async def start_application(local: LocalBrokers, settings: Settings) -> Machine:
     await declare(local.rabbit_url)
     if found.smtp_url is None:
         found = await start_inbox(local, found)
-    children = {name: application(name, found) for name in NAMES}
-    for child in children.values():
-        await local.supervisor.start(child)
+    children = {name: process(name, found) for name in NAMES}
+    try:
+        async with asyncio.TaskGroup() as group:
+            for child in children.values():
+                group.create_task(local.supervisor.start(child))
+    except* ChoparError as errors:
+        raise errors.exceptions[0] from None
     return Machine(found, children)
 
 
@@ -59,7 +76,6 @@ async def start_inbox(local: LocalBrokers, settings: Settings) -> Settings:
     await local.supervisor.start(inbox(settings, port, folder))
     url = f"smtp://{ports.HOST}:{port}"
     discovery.announce(settings, {**local.urls, SMTP: url})
-    say(f"{SMTP} is not set: emails go to a local inbox, {folder / 'new'}")
     return msgspec.structs.replace(settings, smtp_url=url)
 
 

@@ -26,7 +26,7 @@ HOME: Final = Path(__file__).parent.parent
 _HEAD: Final = 256 * 1024
 
 
-def application(name: str, settings: Settings) -> Child:
+def process(name: str, settings: Settings) -> Child:
     """One of `NAMES` as a child with exactly these settings. Its log is in the data folder."""
     argv, ready = _PROCESSES[name]
     log = log_path(settings, name)

@@ -42,7 +42,7 @@ def up(brokers_only: bool) -> None:
 async def run(settings: Settings, brokers_only: bool) -> None:
     """Until it is cancelled, or a process crashes."""
     from brokers.local import LocalBrokers
-    from chopar.machine import check_inputs, start_application
+    from chopar.machine import application, check_inputs, inbox_folder
     from chopar.supervision import keep_running
 
     if not brokers_only:
@@ -52,9 +52,12 @@ async def run(settings: Settings, brokers_only: bool) -> None:
         if brokers_only:
             show_brokers(local)
             await keep_running(local.supervisor, {})
-        machine = await start_application(local, settings)
+        machine = await stack.enter_async_context(application(local, settings))
         show_brokers(local)
         show_application(machine.settings)
+        if settings.smtp_url is None:
+            say(f"inbox     {inbox_folder(settings) / 'new'} (no CHOPAR_SMTP_URL is set: emails stay here)")
+        say("ready; stop it with Ctrl-C")
         await keep_running(local.supervisor, machine.children)
 
 
@@ -74,4 +77,3 @@ def show_application(settings: Settings) -> None:
     say(f"web       http://{settings.web_host}:{settings.web_port}/")
     say(f"store     {redact(settings.store_url)}")
     say(f"logs      {settings.data_dir / 'logs'}")
-    say("ready; stop it with Ctrl-C")

@@ -56,6 +56,7 @@ class Link:
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
+        self._given_up: AbstractChannel | None = None
 
     async def channel(self) -> AbstractChannel:
         """An open channel, a new one if the last one broke. Waits as long as RabbitMQ is away."""
@@ -75,6 +76,7 @@ class Link:
         """`channel` failed under a call: the next `channel()` opens another. A channel replaced already is passed over."""
         if channel is self._channel:
             self._channel = None
+            self._given_up = channel
 
     async def close(self) -> None:
         """Closes the connection; what is unacknowledged on it goes back to its queue."""
@@ -89,6 +91,9 @@ class Link:
         if self._connection is None or self._connection.is_closed or not self._connection.connected.is_set():
             await self._let_go()
             self._connection = await connect(self._url)
+        elif self._given_up is not None and not self._given_up.is_closed:
+            await asyncio.wait_for(self._given_up.close(), CONNECT_TIMEOUT)  # it would keep what it has unacknowledged
+        self._given_up = None
         channel = self._connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
         await asyncio.wait_for(channel.initialize(), CONNECT_TIMEOUT)
         if self._prefetch:

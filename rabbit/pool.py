@@ -140,6 +140,10 @@ class Pool(mode.Service):
         except TimeoutError:
             logger.warning("stopped before everything was written down; what is left is delivered again")
 
+    async def settled(self) -> None:
+        """Returns when nothing that was taken is unfinished: all of it is in the ledger and acknowledged."""
+        await self._committer.flushed()
+
     async def _work(self, *, urgent: bool) -> None:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         while not self._stopping:

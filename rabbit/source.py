@@ -167,6 +167,8 @@ class RabbitSource:
                 self._unacknowledged.clear()
                 self._lane.clear()  # what came by a channel that is gone comes again by this one
                 channel.close_callbacks.add(self._on_close)
+                inner = await channel.get_underlay_channel()
+                inner.on_consumer_cancel_callbacks.add(partial(self._on_cancel, channel))
             for name in (TRANSACTIONAL_QUEUE, BULK_QUEUE):
                 queue = await channel.get_queue(name, ensure=True)
                 receive = partial(self._receive, channel, name == BULK_QUEUE)
@@ -177,8 +179,15 @@ class RabbitSource:
             self._consumers = []
             self._ended.set()
 
+    def _on_cancel(self, channel: AbstractChannel, _: object) -> None:
+        """The broker has ended a consumer (its queue was deleted, its node left): all begins anew on another channel."""
+        self._link.lost(channel)
+        self._on_close(channel, None)
+
     async def _receive(self, channel: AbstractChannel, bulk: bool, message: AbstractIncomingMessage) -> None:
-        if channel is self._channel and message.delivery_tag is not None:
+        if not self._wanted.is_set():
+            await message.nack(requeue=True)  # it was on its way when the consumer was cancelled
+        elif channel is self._channel and message.delivery_tag is not None:
             self._unacknowledged[message.delivery_tag] = None
             attempt = message.headers.get(ATTEMPT_HEADER)
             known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1

@@ -171,7 +171,7 @@ def _job_values(row: _Row, now: float) -> dict[str, Any]:
     job, record = row.job, row.record
     return {
         "id": _key(job.id),
-        "user_id": _plain(job.user),
+        "user_id": _plain(job.user)[:_INDEXED],
         "rule": _plain(job.rule),
         "class": job.job_class,
         "task": _plain(job.task),
@@ -188,6 +188,10 @@ def _job_values(row: _Row, now: float) -> dict[str, Any]:
         "reason": row.reason,
         "doubtful": row.doubtful,
     }
+
+
+_INDEXED: Final = 500
+"""Characters of a text that has an index: Postgres refuses a row whose index entry has more than 2,704 bytes."""
 
 
 def _plain(text: str) -> str:

@@ -16,7 +16,7 @@ VERSION_TABLE: Final = "chopar_schema"
 """Not Alembic's own name: the database may be shared with another program that uses Alembic."""
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
-_LOCK: Final = 0x63686F706172
+LOCK: Final = 0x63686F706172
 """Any number, but the same one in all versions: Postgres' name for the lock under which tables are changed."""
 
 
@@ -27,7 +27,7 @@ def upgrade(connection: Connection, shown: str) -> None:
     Raises Mismatch if the tables are of a newer version or not ours; `shown` names the store.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)

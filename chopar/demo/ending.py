@@ -41,7 +41,7 @@ def show_hints(settings: Settings, plan: Traffic, keep: bool) -> None:
         lines += [
             f"web      http://{settings.web_host}:{settings.web_port}/",
             f"{here} chopar send examples/events.jsonl",
-            f"kcat -P -b {kafka_address(settings)} -t {EVENTS} -K '|' -X partitioner=murmur2_random examples/keyed.txt",
+            f"kcat -P -b {kafka_address(settings)} -t {EVENTS} -K '|' -X partitioner=murmur2_random -l examples/keyed.txt",
         ]
     else:
         lines.append("chopar demo --keep    leaves it running, to be fed with `chopar send`")

@@ -19,7 +19,7 @@ from store.jobs import JobRow
 from store.opening import Store
 from streams.topics import kafka_address
 
-PAGE: Final = 500
+PAGE: Final = 2000
 
 
 class Kafka:
@@ -125,7 +125,15 @@ async def stored(store: Store, user: str) -> list[Row]:
 
 async def jobs_of(store: Store, users: Sequence[str]) -> dict[str, JobRow]:
     """The jobs that the ledger has of these users."""
-    return {job.id: job for user in users for job in await store.jobs.jobs(user=user, limit=10_000)}
+    ours, found = frozenset(users), dict[str, JobRow]()
+    last = None
+    while page := await store.jobs.jobs(limit=PAGE, after=last):
+        last = page[-1].id
+        mine = [job for job in page if job.user_id in ours]
+        found |= {job.id: job for job in mine}
+        if not mine:  # the newest are the first; what follows is of earlier runs
+            break
+    return found
 
 
 async def _dead(run: str, kafka: Kafka) -> tuple[list[DeadRecord], list[DeadRecord]]:

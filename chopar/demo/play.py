@@ -49,11 +49,14 @@ async def play(machine: Machine, options: Options) -> list[str]:
     await kafka.begin()
     async with open_store(settings.store_url) as store:
         watch = Watch(store, kafka, plan.users)
+        await watch.begin()
         began = monotonic()
         with Progress(sent=len(plan.all), logged=len(plan.good), mailed=len(mails.jobs)) as progress:
             waiting = Waiting(watch, progress, began + options.deadline)
             await send(machine, plan.records, progress)
+            progress.tell(f"{len(plan.records):,} records sent after {monotonic() - began:.1f} s")
             await waiting.until(lambda: watch.has_logged(sum(record.fate == "logged" for record in plan.records)))
+            progress.tell(f"{watch.logged:,} events logged after {monotonic() - began:.1f} s; now those that are late")
             await send(machine, plan.latecomers, progress)
             await waiting.until(lambda: watch.is_settled(len(plan.good), len(mails.jobs)))
         say(f"settled after {monotonic() - began:.0f} s" if waiting.in_time else f"not settled after {options.deadline:g} s")
@@ -80,22 +83,29 @@ class Watch:
 
     def __init__(self, store: Store, kafka: Kafka, users: list[str]) -> None:
         self._store, self._kafka, self._users = store, kafka, users
+        self._before = 0
         self.logged = self.mailed = 0
 
+    async def begin(self) -> None:
+        """What is in the store now is of other runs."""
+        self._before = await self._store.log.count()
+
     async def look(self) -> None:
-        """Counts anew."""
-        newest = [await self._store.log.read(user, limit=1) for user in self._users]
-        self.logged = sum(entries[0].position for entries in newest if entries)
+        """Counts anew. Until all is there, what earlier runs had left undone may be among what is counted."""
+        self.logged = await self._store.log.count() - self._before
         jobs = await jobs_of(self._store, self._users)
         self.mailed = sum(job.state in ENDED for job in jobs.values())
 
     async def has_logged(self, events: int) -> bool:
-        """Whether so many events are in the store."""
-        return self.logged >= events
+        """Whether so many events of this run are in the store."""
+        if self.logged < events:
+            return False
+        newest = [await self._store.log.read(user, limit=1) for user in self._users]
+        return sum(entries[0].position for entries in newest if entries) >= events
 
     async def is_settled(self, events: int, jobs: int) -> bool:
         """Whether so many events are in the store, so many jobs have ended, and no agent has anything left to read."""
-        if self.logged < events or self.mailed < jobs:
+        if self.mailed < jobs or not await self.has_logged(events):
             return False
         agents = ((names.APP, names.EVENTS), (names.APP, names.LOG), (names.NOTIFY_APP, names.LOG))
         return not any([await self._kafka.unread(group, topic) for group, topic in agents])

@@ -25,6 +25,10 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bars.stop()
 
+    def tell(self, text: str) -> None:
+        """A remark, above the bars."""
+        self._bars.console.print(text)
+
     def advance(self, name: str, count: int) -> None:
         """So many more."""
         self._bars.advance(self._tasks[name], count)

@@ -11,7 +11,7 @@ from activity.settings import Settings
 from brokers import ports
 from brokers.local import LocalBrokers
 from chopar.demo.play import Options, play
-from chopar.machine import start_application
+from chopar.machine import application
 from chopar.processes import HOME
 from chopar.supervision import keep_running
 from chopar.terminal import say
@@ -46,8 +46,7 @@ async def run(given: Settings, options: Options, wrong: list[str]) -> None:
     settings = demo_settings(given)
     began = monotonic()
     say(f"starting brokers, worker, notifier, mailer and inbox in {settings.data_dir}")
-    async with LocalBrokers(settings) as local:
-        machine = await start_application(local, settings)
+    async with LocalBrokers(settings) as local, application(local, settings) as machine:
         say(f"ready after {monotonic() - began:.0f} s")
         wrong += await while_alive(keep_running(local.supervisor, machine.children), play(machine, options))
         if options.keep:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from activity.chunk import Chunk
-from activity.events import Event
+from activity.events import Event, Headers, Refused, decode
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -42,3 +42,10 @@ def chunk(*records: Record, topic: str = "activity.events", partition: int = 0) 
     if all(record.offset == 0 for record in records):
         records = tuple(msgspec.structs.replace(record, offset=n) for n, record in enumerate(records))
     return Chunk(topic, partition, records)
+
+
+def reason(raw: bytes | None, key: bytes | None = b"u-1", headers: Headers = ()) -> str:
+    """Why `raw` is refused."""
+    found = decode(key, raw, headers)
+    assert isinstance(found, Refused)
+    return found.reason

@@ -218,3 +218,18 @@ def test_states_go_through_bytes(arrivals: list[tuple[int, str]], offset: int) -
 def test_a_state_of_a_newer_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version 2"):
         decode(b"\x02" + encode(State(), 0)[1:])
+
+
+def test_an_id_whose_check_would_be_zero_is_remembered_all_the_same() -> None:
+    """Zeros say that a sequence never came; `lkibailn` has the CRC 0."""
+    state, _ = run([event(1, id="lkibailn")])
+    assert run([event(1, id="lkibailn")], state)[1] == [Duplicate()]
+
+
+def test_a_mark_between_two_others_is_no_duplicate() -> None:
+    """Eight bytes that end one mark and begin the next are not one of them."""
+    state, _ = run([event(id="a")])
+    shifted = msgspec.structs.replace(state, seen=b"xxx" + state.seen + b"xxxxx")
+    after, decisions = advance(shifted, event(id="a"), 0.0)
+    assert len(accepted(decisions)) == 1
+    assert advance(after, event(id="a"), 0.0)[1] == [Duplicate()]

@@ -52,7 +52,7 @@ def streams(draw: st.DrawFn) -> list[Record]:
     """Records of one partition: events of three users in any order, with repeats, gaps and conflicts, poison, and ticks."""
     records, now = [], 0
     for offset in range(draw(st.integers(1, 40))):
-        now += draw(st.sampled_from([0, 1, 700, 2000, 6000]))
+        now += draw(st.sampled_from([0, 1, 700, 2000, 6000, -3000]))  # a broker's clock may be set back
         user = draw(st.sampled_from(["u-1", "u-2", "u-3"]))
         match draw(st.sampled_from(["event"] * 6 + ["unordered", "conflict", "poison", "elsewhere", "no key", "tick", "tick"])):
             case "event":
@@ -210,6 +210,14 @@ def test_a_tick_read_again_leaves_later_events_alone() -> None:
     again = work([*part, tick(5, 7000)], table)
     assert [(user, raw) for user, raw in first.log if user == b"u-2"] == again.log
     assert again.counts == {"tick": 2, "released": 1, "repeated": 1, "waiting": 1}
+
+
+def test_a_tick_read_again_does_not_touch_what_came_after_it() -> None:
+    """The broker's clock was set back: by time alone the event would be old enough."""
+    part = [tick(0, 60_000), record(2, offset=1, timestamp=1000)]
+    first = work(part, Table())
+    assert first.counts == {"tick": 1, "waiting": 1}
+    assert work(part, Table(first.states)) == Step(counts={"tick": 1, "repeated": 1})
 
 
 def test_a_user_whose_state_vanished_is_passed_over_by_ticks() -> None:

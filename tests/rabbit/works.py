@@ -9,6 +9,7 @@ from typing import Any, Literal
 from activity.claims import Policy
 from activity.jobs import Job
 from activity.names import DEAD_QUEUE
+from activity.outcomes import Outcome
 from rabbit.channel import ChannelSource
 from rabbit.consequences import Terms
 from rabbit.letters import Letter
@@ -23,7 +24,7 @@ from rabbit.templates import Templates
 from tests.rabbit import broker
 from tests.rabbit.fakes import FakeListener
 from tests.rabbit.inbox import Inbox
-from tests.rabbit.ledger import MemoryLedger
+from tests.store.fakes import MemoryLedger
 
 Kind = Literal["channel", "rabbitmq"]
 TEMPLATES = Path("templates")
@@ -80,9 +81,14 @@ class Works:
     async def until(self, job: Job, *states: str, within: float = 60.0) -> None:
         """Waits until the ledger has the job in one of these states and all that follows from it is done."""
         async with asyncio.timeout(within):
-            while (record := self.ledger.records.get(job.id)) is None or record.state not in states:  # noqa: ASYNC110
+            while (found := await self.ledger.job(job.id)) is None or found.job.state not in states:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            await self.pool._committer.flushed()
+            await self.pool.settled()
+
+    async def attempt(self, job: Job) -> tuple[int, Outcome | None]:
+        """The number and the outcome of its newest attempt."""
+        newest = (await self.ledger.attempts(job.id))[-1]
+        return newest.number, newest.outcome
 
     async def dead(self, count: int) -> Sequence[dict[str, Any]]:
         """The headers of that many dead letters."""

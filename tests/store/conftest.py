@@ -35,8 +35,8 @@ def postgres_server() -> Iterator[str]:
     elif programs is None:
         pytest.skip("Postgres is not installed")
     else:
-        with server.running(programs) as url:
-            yield url
+        with server.made(programs) as made, server.up(made):
+            yield made.url
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 USER: Final = "chopar"
 PASSWORD: Final = "sesame:@/%"
 """Has every character that an URL has to escape: it must come through, and never come out."""
@@ -25,48 +27,58 @@ def programs() -> Path | None:
     return found[-1].parent if found else None
 
 
+class Server(msgspec.Struct, frozen=True):
+    """A server that is there, whether it runs or not."""
+
+    bin: Path
+    folder: Path
+    user: str | None
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Without a database."""
+        return f"postgresql://{USER}:{QUOTED}@127.0.0.1:{self.port}"
+
+
 @contextmanager
-def running(bin: Path) -> Iterator[str]:
-    """`postgresql://user:password@127.0.0.1:port` of a server that runs."""
+def made(bin: Path) -> Iterator[Server]:
+    """A server that does not run, and is gone when the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="chopar-postgres-"))
-    user = _unprivileged()
-    if user is not None:
-        shutil.chown(folder, user)
+    server = Server(bin, folder, _unprivileged(), _free_port())
     try:
         secret = folder / "password"
         secret.write_text(PASSWORD)
-        if user is not None:
-            shutil.chown(secret, user)
+        if server.user is not None:
+            shutil.chown(folder, server.user)
+            shutil.chown(secret, server.user)
         options = [f"--username={USER}", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
-        subprocess.run(
-            [bin / "initdb", "--pgdata", folder / "data", "--no-sync", *options],
-            user=user, cwd=folder, check=True, capture_output=True,
-        )  # fmt: skip
-        with _server(bin, folder, user) as port:
-            yield f"postgresql://{USER}:{QUOTED}@127.0.0.1:{port}"
+        command: list[str | Path] = [bin / "initdb", "--pgdata", folder / "data", "--no-sync", *options]
+        subprocess.run(command, user=server.user, cwd=folder, check=True, capture_output=True)
+        yield server
     finally:
         shutil.rmtree(folder)
 
 
 @contextmanager
-def _server(bin: Path, folder: Path, user: str | None) -> Iterator[int]:
-    port = _free_port()
-    settings = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=40"]
+def up(server: Server) -> Iterator[None]:
+    """The server runs and answers. When the block ends it stops, whoever is connected."""
+    settings = [f"port={server.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
     arguments = [part for setting in settings for part in ("-c", setting)]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [bin / "postgres", "-D", folder / "data", *arguments], user=user, cwd=folder, stdout=log, stderr=log
-        )
+    command: list[str | Path] = [server.bin / "postgres", "-D", server.folder / "data", *arguments]
+    with (server.folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, user=server.user, cwd=server.folder, stdout=log, stderr=log)
     try:
+        ask: list[str | Path] = [server.bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(server.port)]
         deadline = time.monotonic() + 60
-        while subprocess.run([bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "log").read_text())
+        while subprocess.run(ask, check=False).returncode:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((server.folder / "log").read_text())
             time.sleep(0.05)
-        yield port
+        yield
     finally:
-        server.send_signal(signal.SIGINT)  # "fast": ends without waiting for its clients
-        server.wait(60)
+        process.send_signal(signal.SIGINT)  # "fast": does not wait for its clients
+        process.wait(60)
 
 
 def _unprivileged() -> str | None:

@@ -1,0 +1,110 @@
+"""The consumer on a real Kafka: what is not done is not committed, and nothing is stepped over."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from activity.chunk import Chunk
+from streams.consumer import Consumer
+from tests.streams.lab import Lab
+
+
+async def eventually(true: Callable[[], bool], within: float = 60.0) -> None:
+    async with asyncio.timeout(within):
+        while not true():  # noqa: ASYNC110  (what is waited for is plain state)
+            await asyncio.sleep(0.02)
+
+
+def values(first: int, last: int) -> list[bytes]:
+    return [b"%d" % number for number in range(first, last + 1)]
+
+
+class Reader:
+    """Notes what it reads; `done` says of which chunks (counted from 0) the offsets may go."""
+
+    def __init__(self, done: Callable[[int], bool] = lambda _: True, pause: float = 0.0) -> None:
+        self.done, self.pause, self.chunks = done, pause, list[Chunk]()
+        self.values: list[int] = []
+        self.pairs: set[tuple[int, int]] = set()
+
+    def has(self, value: int) -> Callable[[], bool]:
+        """Whether `value` was read."""
+        return lambda: value in self.values[-1:]
+
+    async def work(self, chunk: Chunk) -> None:
+        number = len(self.chunks)
+        self.chunks.append(chunk)
+        found = [int(record.value or b"") for record in chunk]
+        self.values += found
+        self.pairs |= {(chunk.partition, value) for value in found}
+        await asyncio.sleep(self.pause)
+        if self.done(number):
+            chunk.done()
+
+
+async def test_a_chunk_that_is_not_done_is_not_committed_nor_what_follows_it(kafka_url: str) -> None:
+    """Faults B and D: Faust would commit both, since its iterator acknowledged them."""
+    lab = await Lab(kafka_url).create()
+    await lab.send(values(1, 10))
+    first = Reader(done=lambda number: number == 0)
+    async with lab.running(first.work):
+        await eventually(lambda: len(first.values) == 10)
+        await lab.send(values(11, 20))
+        await eventually(lambda: len(first.values) == 20)
+        await lab.send(values(21, 30))
+        await eventually(lambda: len(first.values) == 30)
+        await asyncio.sleep(1.0)  # five commit intervals
+    assert await lab.committed() == 10
+    again = Reader()
+    async with lab.running(again.work):
+        await eventually(lambda: len(again.values) == 20)
+    assert again.values == list(range(11, 31))
+
+
+async def test_what_is_done_is_committed_at_the_end(kafka_url: str) -> None:
+    lab = await Lab(kafka_url).create()
+    await lab.send(values(1, 100))
+    reader = Reader()
+    async with lab.running(reader.work):
+        await eventually(lambda: len(reader.values) == 100)
+    assert await lab.committed() == 100
+    assert reader.values == list(range(1, 101))
+
+
+async def test_what_comes_while_a_recovery_ends_is_not_lost(kafka_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault A: Faust fetches while it seeks at the end of a recovery, then clears the queues that this went to."""
+    seek = Consumer.seek_to_committed
+
+    async def slow_seek(self: Consumer) -> Any:
+        found = await seek(self)
+        await asyncio.sleep(2.0)  # the gap in which records came in
+        return found
+
+    monkeypatch.setattr(Consumer, "seek_to_committed", slow_seek)
+    lab = await Lab(kafka_url).create()
+    await lab.send(values(1, 500))
+    await lab.send(values(1, 200), topic=lab.changelog)
+    reader = Reader(pause=0.3)  # so that something is in the queue when it is cleared
+    async with lab.running(reader.work):
+        await lab.send(values(501, 600))
+        await eventually(reader.has(600))
+    assert reader.values == list(range(1, 601))
+
+
+async def test_two_workers_share_the_partitions_and_hand_over_without_loss(kafka_url: str) -> None:
+    lab = await Lab(kafka_url, partitions=4).create()
+    one, two = Reader(), Reader()
+    async with lab.running(one.work):
+        for partition in range(4):
+            await lab.send(values(1, 50), partition)
+        async with lab.running(two.work) as app:
+            for partition in range(4):
+                await lab.send(values(51, 100), partition)
+            await eventually(lambda: len(one.pairs | two.pairs) == 400)
+            assert {tp.partition for tp in app.consumer.assignment() if tp.topic == lab.topic}
+        for partition in range(4):
+            await lab.send(values(101, 110), partition)
+        await eventually(lambda: len(one.pairs | two.pairs) == 440)
+    assert two.pairs, "the second worker got its part"

@@ -1,0 +1,61 @@
+"""What streams/ and tables/ use of Faust, mode and aiokafka beside their public names: a new version must still have it."""
+
+import inspect
+from importlib.metadata import version
+
+import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer import AIOKafkaProducer, sender
+from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.app.base import BootStrategy
+from faust.stores.memory import Store
+from faust.tables.recovery import Recovery
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer
+
+
+def test_the_versions_are_those_whose_faults_are_known() -> None:
+    found = {name: version(name) for name in ("faust-streaming", "mode-streaming", "aiokafka")}
+    assert found == {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        (BaseConsumer._wait_next_records, ["self", "timeout"]),
+        (BaseConsumer._add_gap, ["self", "tp", "offset_from", "offset_to"]),
+        (BaseConsumer._new_offset, ["self", "tp"]),
+        (BaseConsumer._filter_tps_with_pending_acks, ["self", "topics"]),
+        (BaseConsumer._commit_offsets, ["self", "offsets", "start_new_transaction"]),
+        (BaseConsumer.perform_seek, ["self"]),
+        (BaseConsumer.wait_empty, ["self"]),
+        (BaseConsumer.getmany, ["self", "timeout"]),
+        (Consumer._to_message, ["self", "tp", "record"]),
+        (Consumer._new_consumer_thread, ["self"]),
+        (AIOKafkaConsumerThread._commit, ["self", "offsets"]),
+        (AIOKafkaConsumerThread._ensure_consumer, ["self"]),
+        (AIOKafkaConsumerThread.on_partitions_assigned, ["self", "assigned", "generation_id"]),
+        (Producer._ensure_producer, ["self"]),
+        (Producer._settings_extra, ["self"]),
+        (GroupCoordinator._do_heartbeat, ["self"]),
+        (Recovery.active_remaining_total, ["self"]),
+        (Store.apply_changelog_batch, ["self", "batch", "to_key", "to_value"]),
+        (AIOKafkaProducer.create_batch, ["self"]),
+        (AIOKafkaProducer.send_batch, ["self", "batch", "topic", "partition"]),
+        (BatchBuilder.append, ["self", "timestamp", "key", "value", "headers"]),
+    ],
+)
+def test_methods_that_are_overridden_or_called(method: object, parameters: list[str]) -> None:
+    assert callable(method)
+    assert list(inspect.signature(method).parameters) == parameters
+
+
+def test_fields_that_are_read_or_written() -> None:
+    source = inspect.getsource(BaseConsumer)
+    for name in ("_read_offset", "_committed_offset", "_buffered_partitions", "_acked", "_acked_index", "_unacked_messages"):
+        assert f"self.{name}" in source
+    source = inspect.getsource(Store)
+    assert "self.data" in source
+    assert "self._key_partition" in source
+    assert "self.enable_web" in inspect.getsource(BootStrategy)
+    assert "client.send(node_id, request)" in inspect.getsource(sender), "the fence stands before each produce request"
