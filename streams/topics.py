@@ -1,5 +1,6 @@
 """The topics: created when they are missing, checked when they are there."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -68,6 +69,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
         new = [topic for topic in wanted(settings.partitions) if topic.name in missing]
         for topic in new:
             await _create(admin, topic)
+        await _until_there(admin, settings.partitions)
         return [topic.name for topic in new]
 
 
@@ -107,6 +109,15 @@ async def _create(admin: AIOKafkaAdminClient, topic: Topic) -> None:
     for name, code, *rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise Mismatch(f"topic {name} can't be created: {rest[0] if rest else code}")
+
+
+async def _until_there(admin: AIOKafkaAdminClient, partitions: int) -> None:
+    """Kafka answers before every broker knows of a new topic."""
+    for _ in range(300):
+        if all(state.partitions for state in await _states(admin, partitions)):
+            return
+        await asyncio.sleep(0.1)
+    raise Mismatch("Kafka created the topics but does not show them; try again")
 
 
 async def _states(admin: AIOKafkaAdminClient, partitions: int) -> list[TopicState]:
