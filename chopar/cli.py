@@ -3,6 +3,7 @@
 Exit codes: 0 it worked; 1 it did not, one line on stderr says why and what to do; 2 wrong usage; 130 Ctrl-C.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ def cli() -> None:
 
     Settings are CHOPAR_… variables, or lines of a file .env; `chopar doctor` looks whether all is right.
     """
+    for library in ("aiokafka", "aiormq", "aio_pika"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # what fails is told once, by the error we raise
 
 
 def _add_commands() -> None:

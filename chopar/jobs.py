@@ -37,13 +37,13 @@ def jobs(job_id: str | None, state: str | None, user: str | None, limit: int, af
             raise click.UsageError("an ID names one job; --state, --user and --after choose among all")
         history = asyncio.run(read_one(job_id))
         if as_json:
-            write_json({"job": msgspec.to_builtins(history.job), "attempts": [attempt(row) for row in history.attempts]})
+            write_json({"job": document(history.job), "attempts": [attempt(row) for row in history.attempts]})
         else:
             show_one(history)
         return
     found, counts, queues = asyncio.run(read_all(cast(JobState | None, state), user, limit, after))
     if as_json:
-        write_json({"jobs": found, "counts": counts, "queues": queues})
+        write_json({"jobs": [document(job) for job in found], "counts": counts, "queues": queues})
     else:
         show_all(found, counts, queues)
 
@@ -80,23 +80,50 @@ async def read_all(
     return found, counts, queues
 
 
+def document(job: "JobRow") -> dict[str, Any]:
+    """A job as JSON."""
+    return {
+        "id": job.id,
+        "state": job.state,
+        "attempt": job.attempt,
+        "reason": job.reason,
+        "user": job.user_id,
+        "to": job.recipient,
+        "rule": job.rule,
+        "class": job.job_class,
+        "task": job.task,
+        "template": job.template,
+        "event": {"source": job.source, "id": job.event_id},
+        "created": rfc3339(job.created),
+        "updated": rfc3339(job.updated),
+        "doubtful": job.doubtful,
+    }
+
+
 def attempt(row: "AttemptRow") -> dict[str, Any]:
-    """An attempt as JSON; its outcome says in `type` which one it is."""
-    return cast(dict[str, Any], msgspec.to_builtins(row))
+    """An attempt as JSON; `outcome` is null while it is being done, else its `type` says which one it is."""
+    return {
+        "number": row.number,
+        "owner": row.owner,
+        "started": rfc3339(row.started),
+        "finished": None if row.finished is None else rfc3339(row.finished),
+        "outcome": None if row.outcome is None else msgspec.to_builtins(row.outcome),
+    }
 
 
 def show_one(history: "JobHistory") -> None:
     """Two tables for people."""
     job = history.job
     facts = table(f"Job {cell(job.id)}", ("", ""))
-    for name in ("state", "rule", "job_class", "template", "recipient", "user_id", "source", "event_id", "reason"):
-        facts.add_row(cell(name), cell(getattr(job, name), STYLES.get(job.state, "") if name == "state" else ""))
+    for name, value in document(job).items():
+        text = " ".join(value.values()) if isinstance(value, dict) else value
+        facts.add_row(cell(name), cell(text, STYLES.get(job.state, "") if name == "state" else ""))
     tries = table("Attempts", ("#", "started", "seconds", "outcome", "detail"), right=("#", "seconds"))
     for row in history.attempts:
         told = attempt(row)["outcome"] or {"type": "claimed"}
         seconds = "" if row.finished is None else f"{row.finished - row.started:.2f}"
         detail = " ".join(str(told[name]) for name in ("reason", "reply") if told.get(name))
-        tries.add_row(cell(row.number), cell(rfc3339(row.started)), cell(seconds), cell(told["type"]), cell(detail))
+        tries.add_row(cell(row.number), cell(attempt(row)["started"]), cell(seconds), cell(told["type"]), cell(detail))
     out().print(facts)
     out().print()
     out().print(tries)

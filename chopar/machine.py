@@ -14,6 +14,7 @@ from activity.settings import Settings
 from brokers import discovery, ports
 from brokers.child import Child
 from brokers.local import LocalBrokers
+from brokers.lock import is_held
 from chopar.processes import NAMES, inbox, process
 
 SMTP: Final = "CHOPAR_SMTP_URL"
@@ -28,12 +29,16 @@ class Machine:
 
 
 def check_inputs(settings: Settings) -> None:
-    """Raises SettingError for what would keep a process from starting: rules, templates, a web port in use."""
+    """Raises SettingError for what would keep a process from starting: rules, templates, a web port in use.
+
+    If one runs here already, that is the better message, and whoever takes the lock gives it.
+    """
     from streams.app import check_port
     from streams.parts import read_rules
 
     read_rules(settings)
-    check_port(settings)
+    if not is_held(discovery.lock_path(settings)):
+        check_port(settings)
 
 
 @asynccontextmanager

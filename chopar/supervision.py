@@ -22,36 +22,39 @@ STEADY: Final = 60.0
 logger = logging.getLogger(__name__)
 
 
+def growing_pause(restart: int) -> float:
+    """Seconds before restart number `restart` (from 1)."""
+    return backoff(restart, FIRST_PAUSE, LONGEST_PAUSE, 1.0)
+
+
 async def keep_running(
-    supervisor: Supervisor, children: Mapping[str, Child], pause: Callable[[int], float] | None = None
+    supervisor: Supervisor, children: Mapping[str, Child], pause: Callable[[int], float] = growing_pause
 ) -> NoReturn:
     """Starts those of `children` again that leave on purpose, after growing pauses.
 
     Raises Crashed, which has the name and the end of the log, as soon as a process ends in another way.
     """
-    wait_for = pause or growing_pause
     restarts: Counter[str] = Counter()
     started: dict[str, float] = {}
     clock = asyncio.get_running_loop().time
+    again: str | None = None
     while True:
         try:
+            if again is not None:
+                await asyncio.sleep(pause(restarts[again]))
+                started[again] = clock()
+                await supervisor.start(children[again])
+                again = None
             await supervisor.watch()
         except Crashed as error:
             if error.name not in children or not left_on_purpose(error):
                 raise
-            if clock() - started.get(error.name, clock()) > STEADY:
-                restarts[error.name] = 0
-            restarts[error.name] += 1
+            again = error.name
+            if clock() - started.get(again, clock()) > STEADY:
+                restarts[again] = 0
+            restarts[again] += 1
             logger.warning("%s; starting it again", str(error).partition("; the end of")[0])
-            await supervisor.end(error.name)
-            await asyncio.sleep(wait_for(restarts[error.name]))
-            await supervisor.start(children[error.name])
-            started[error.name] = clock()
-
-
-def growing_pause(restart: int) -> float:
-    """Seconds before restart number `restart` (from 1)."""
-    return backoff(restart, FIRST_PAUSE, LONGEST_PAUSE, 1.0)
+            await supervisor.end(again)
 
 
 def left_on_purpose(error: Crashed) -> bool:

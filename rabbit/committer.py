@@ -3,8 +3,8 @@
     workers ──claim──▶┐                                       ┌▶ letters confirmed ─▶ acknowledged ─▶ told
             ──finish─▶┴▶ one transaction for all that waits ──┘
 
-Two loops: while one writes the next transaction the other publishes what followed from the last one. A crash between two
-steps repeats the later ones: the delivery comes again, and the ledger's answer says what is still to be done.
+While one transaction is written, what followed from those before is published. A crash between two steps repeats the
+later ones: the delivery comes again, and the ledger's answer says what is still to be done.
 """
 
 import asyncio
@@ -84,7 +84,6 @@ class Committer:
         self._requests: list[Request] = []
         self._finished: list[Finished] = []
         self._arrived = asyncio.Event()
-        self._steps: asyncio.Queue[list[_Step]] = asyncio.Queue(1)
         self._healthy = asyncio.Event()
         self._healthy.set()
         self._open = 0
@@ -113,29 +112,30 @@ class Committer:
         """Returns once everything handed in is acknowledged."""
         await self._idle.wait()
 
-    async def run_ledger(self) -> None:
-        """The first loop: claims and settlements, all that came in while the last transaction ran in one."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            if self._requests:
-                await self._claim_waiting()
-            finished, self._finished = self._finished, []
-            if finished:
-                await self._steps.put(await self._settle(finished))
+    async def run(self) -> None:
+        """Claims and settles, all that came in while the last transaction ran in one, and sees to what follows meanwhile."""
+        async with asyncio.TaskGroup() as following:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                if self._requests:
+                    await self._claim_waiting()
+                finished, self._finished = self._finished, []
+                if finished:
+                    following.create_task(self._follow(await self._settle(finished)))
 
-    async def run_steps(self) -> None:
-        """The second loop: publishes, acknowledges, tells."""
-        while True:
-            steps = await self._steps.get()
-            await self._outbox.deliver([step.letter for step in steps if step.letter is not None])
-            await self._source.acknowledge([step.delivery for step in steps])
-            for step in steps:
+    async def _follow(self, steps: Sequence[_Step]) -> None:
+        """Publishes, acknowledges, tells. What needs no letter does not wait for what does."""
+        lettered = [step for step in steps if step.letter is not None]
+        for group in ([step for step in steps if step.letter is None], lettered):
+            await self._outbox.deliver([step.letter for step in group if step.letter is not None])
+            await self._source.acknowledge([step.delivery for step in group])
+            for step in group:
                 if step.change is not None:
                     self._listener.tell(step.change)
-            self._open -= len(steps)
-            if not self._open:
-                self._idle.set()
+            self._open -= len(group)
+        if not self._open:
+            self._idle.set()
 
     async def _claim_waiting(self) -> None:
         waiting, self._requests = self._requests, []
@@ -218,8 +218,9 @@ class Committer:
             reason, reply = (one.result.reason, one.result.reply) if isinstance(one.result, Dead) else ("unreadable", "")
             return _Step(one.delivery, dead_letter(body, one.delivery.key, reason, reply, one.attempt))
         match one.result:
-            case Over():
-                return _Step(one.delivery)
+            case Over(state):
+                known = state != "unknown"  # this may be the first that is heard of it
+                return _Step(one.delivery, None, None if known else self._change(job, state, one.attempt))
             case Busy(until):
                 return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now()))
             case Again(outcome, attempt):

@@ -116,9 +116,8 @@ class Pool(mode.Service):
         self._stopping = False
 
     async def on_start(self) -> None:
-        """Starts the committer's loops, the guard of the circuit, and the workers."""
-        self.add_future(self._committer.run_ledger())
-        self.add_future(self._committer.run_steps())
+        """Starts the committer, the guard of the circuit, and the workers."""
+        self.add_future(self._committer.run())
         self._guard = self.add_future(self._watch_circuit())
         # With more than one worker, one never takes a bulk job: a slow mailing leaves a way open for a password reset.
         kept = 1 if self._limits.workers > 1 else 0

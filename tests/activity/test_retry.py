@@ -32,7 +32,12 @@ def test_the_ceiling_doubles_up_to_the_cap() -> None:
 def test_the_delay_is_not_shorter_than_the_wait_nor_twice_as_long(seconds: float) -> None:
     delay = tier(seconds)
     assert delay in TIERS
-    assert seconds <= delay <= max(1, 2 * seconds)
+    assert seconds <= delay
+    assert delay == 1 or delay < 2 * seconds
+
+
+def test_a_wait_that_is_a_delay_is_that_one() -> None:
+    assert [tier(delay) for delay in TIERS] == list(TIERS)
 
 
 def test_the_longest_delay_is_the_longest_there_is() -> None:

@@ -110,11 +110,14 @@ async def source(rabbit: str) -> AsyncIterator[RabbitSource]:
     await source.close()
 
 
-async def test_what_is_acknowledged_is_gone_and_the_rest_comes_again(rabbit: str, source: RabbitSource) -> None:
+async def test_what_is_acknowledged_is_gone_and_the_rest_comes_again(rabbit: str) -> None:
+    source = RabbitSource(rabbit, 1)
+    running = asyncio.create_task(source.run())
     async with Publisher(rabbit) as publisher:
         await publisher.publish(make_jobs(10))
     taken = await take(source, 10)
     await source.acknowledge([taken[0], taken[1], taken[4], taken[9]])
+    running.cancel()
     await source.close()
     left = [decode_job(message.body).id for message in await broker.drain(rabbit, TRANSACTIONAL_QUEUE, 6)]
     assert sorted(left) == ids([taken[number] for number in (2, 3, 5, 6, 7, 8)])

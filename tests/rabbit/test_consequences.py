@@ -1,0 +1,73 @@
+"""What follows from an outcome."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, DEAD_QUEUE, JOB_HEADER, REASON_HEADER, RETRY_EXCHANGE
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
+from activity.retry import TIERS
+from rabbit.consequences import SHORT, Terms, letter_after, put_off, settled
+from rabbit.letters import DELAY_HEADER, REPLY_HEADER, Letter
+from tests.rabbit.orders import make_job
+
+JOB, BODY = make_job(), b"as it came"
+TERMS = Terms(max_attempts=4, base=1.0, cap=3600.0)
+
+
+def after(outcome: Outcome, attempt: int = 1, terms: Terms = TERMS, jitter: float = 0.999) -> Letter | None:
+    return letter_after(outcome, JOB, BODY, attempt, terms, jitter)
+
+
+def test_a_job_that_was_sent_needs_nothing_more() -> None:
+    assert after(Sent()) is None
+
+
+def test_a_retry_is_the_next_attempt_after_its_backoff() -> None:
+    found = [after(Retry("451"), attempt) for attempt in (1, 2, 3, 4)]
+    wanted = [(RETRY_EXCHANGE, JOB.key, BODY, attempt, delay) for attempt, delay in ((2, 1), (3, 2), (4, 4), (5, 8))]
+    assert [(x.exchange, x.key, x.body, x.headers[ATTEMPT_HEADER], x.headers[DELAY_HEADER]) for x in found if x] == wanted
+
+
+def test_the_far_ends_wish_to_wait_longer_is_met() -> None:
+    letter = after(Retry("451", after=100.0))
+    assert letter is not None
+    assert letter.headers[DELAY_HEADER] == 128
+
+
+def test_an_attempt_that_does_not_count_keeps_its_number() -> None:
+    for outcome, delay in ((Retry("away", burn=False), SHORT), (Retry("away", after=60.0, burn=False), 64)):
+        letter = after(outcome, 3)
+        assert letter is not None
+        assert (letter.headers[ATTEMPT_HEADER], letter.headers[DELAY_HEADER]) == (3, delay)
+
+
+def test_a_dead_job_is_kept_with_its_reason() -> None:
+    letter = after(Dead("refused", "550 " + "x" * 1000), 2)
+    assert letter is not None
+    assert (letter.exchange, letter.key, letter.body) == (DEAD_EXCHANGE, DEAD_QUEUE, BODY)
+    assert letter.headers[JOB_HEADER] == JOB.id
+    assert (letter.headers[REASON_HEADER], letter.headers[ATTEMPT_HEADER]) == ("refused", 2)
+    assert len(str(letter.headers[REPLY_HEADER])) == 500
+
+
+def test_an_unknown_outcome_follows_the_policy() -> None:
+    letter = after(Unknown("lost"))
+    assert letter is not None
+    assert letter.headers[ATTEMPT_HEADER] == 2
+    assert after(Unknown("lost"), terms=Terms(policy="hold")) is None
+
+
+def test_the_last_attempt_is_spent() -> None:
+    for attempt, wanted in ((3, Retry("451")), (4, Dead("spent", "451")), (5, Dead("spent", "451"))):
+        assert settled(Retry("451"), attempt, TERMS) == wanted
+    assert settled(Unknown("lost"), 4, TERMS) == Dead("spent", "unknown: lost")
+    assert settled(Unknown("lost"), 4, Terms(max_attempts=4, policy="hold")) == Unknown("lost")
+    assert settled(Sent("250"), 4, TERMS) == Sent("250")
+    assert settled(Dead("refused"), 4, TERMS) == Dead("refused")
+
+
+@given(seconds=st.floats(-1e9, 1e9), attempt=st.integers(1, 1000), jitter=st.floats(0, 1, exclude_max=True))
+def test_every_delay_is_one_there_is_a_queue_for(seconds: float, attempt: int, jitter: float) -> None:
+    for letter in (put_off(JOB, BODY, attempt, seconds), after(Retry("x", after=seconds), attempt, jitter=jitter)):
+        assert letter is not None
+        assert letter.headers[DELAY_HEADER] in TIERS
