@@ -1,6 +1,5 @@
 """`activity.log` → the store: the queryable activity log."""
 
-import logging
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,11 +9,9 @@ from activity import names
 from activity.chunk import Chunk, Record
 from activity.errors import Unreachable
 from activity.events import LogRecord, Refused, decode_log
-from activity.sequencing import Step, dead_headers
+from activity.sequencing import Pair, Step, dead_headers
 from agents.patience import patiently
 from store.log import Appended, Entry
-
-log = logging.getLogger(__name__)
 
 
 class Store(Protocol):
@@ -38,8 +35,7 @@ async def archiver(chunk: Chunk, *, store: Store, outputs: Outputs) -> None:
     for record in chunk:
         entry = read_entry(chunk, record)
         if isinstance(entry, Refused):
-            origin = (chunk.topic, chunk.partition, record.offset)
-            step.dead.append((record.key, record.value, dead_headers(record.headers, entry, *origin)))
+            step.dead.append(_dead(chunk, record, entry))
         else:
             entries.append(entry)
     if step.dead:
@@ -47,8 +43,23 @@ async def archiver(chunk: Chunk, *, store: Store, outputs: Outputs) -> None:
     if entries:
         appended = await patiently(lambda: store.append(entries), chunk, "the store", (Unreachable,))
         if appended.conflicts:
-            log.error("%d records of %r contradict the log and were not written", len(appended.conflicts), chunk)
+            await outputs.deliver(chunk, _contradictions(chunk, appended.conflicts))
     chunk.done()
+
+
+def _contradictions(chunk: Chunk, entries: Sequence[Entry]) -> Step:
+    """What contradicts the log, or can't be held by the store, as dead letters."""
+    refused = Refused("log-conflict", "its position is another event's in the store, or the store can't hold it")
+    offsets = {entry.kafka_offset for entry in entries}
+    step = Step()
+    for record in chunk:
+        if record.offset in offsets:
+            step.dead.append(_dead(chunk, record, refused))
+    return step
+
+
+def _dead(chunk: Chunk, record: Record, why: Refused) -> Pair:
+    return record.key, record.value, dead_headers(record.headers, why, chunk.topic, chunk.partition, record.offset)
 
 
 def read_entry(chunk: Chunk, record: Record) -> Entry | Refused:

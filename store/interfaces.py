@@ -16,8 +16,9 @@ class Log(Protocol):
     async def append(self, entries: Sequence[Entry]) -> Appended:
         """Returns once all are durable. May be repeated at will: what stands already is passed over.
 
-        An entry that contradicts the log (its position is another event's, or its event stands at another position), or
-        that the store can never hold, is left out and returned; it keeps none of the others out.
+        An event that stands at another position already is written with `repeats`: positions have no holes, and each event
+        stands once without it. An entry whose position is another event's, or that the store can never hold, is left out
+        and returned; it keeps none of the others out.
         """
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:

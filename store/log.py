@@ -15,7 +15,10 @@ from store.schema import activity
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One event of the log; `event` is the record of `activity.log` as it stands on Kafka, at `kafka_offset`."""
+    """One event of the log; `event` is the record of `activity.log` as it stands on Kafka, at `kafka_offset`.
+
+    `repeats`: the position at which the same event stood before, if the sequencer had forgotten it when it came again.
+    """
 
     user_id: str
     position: int
@@ -29,6 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
     event: bytes
     kafka_partition: int
     kafka_offset: int
+    repeats: int | None = None
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -90,7 +94,14 @@ class ActivityLog:
         new = await self._insert(connection, entries)
         if new == len(entries):
             return Appended(new)
-        return Appended(new, await _conflicts(connection, entries))
+        conflicts = []
+        for entry in await _not_standing(connection, entries):
+            before = None if entry.position < 1 else await _first_position(connection, entry)
+            if before is not None and await self._insert(connection, [msgspec.structs.replace(entry, repeats=before)]):
+                new += 1
+            else:
+                conflicts.append(entry)
+        return Appended(new, conflicts)
 
     async def _insert(self, connection: AsyncConnection, entries: Sequence[Entry]) -> int:
         """How many rows were written; those that are in the way of none."""
@@ -117,7 +128,19 @@ class ActivityLog:
         return Appended(new, conflicts)
 
 
-async def _conflicts(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:
+async def _first_position(connection: AsyncConnection, entry: Entry) -> int | None:
+    """Where the event of `entry` stands, if it does."""
+    table = activity.c
+    query = select(table.position).where(
+        table.user_id == entry.user_id,
+        table.source == entry.source,
+        table.event_id == entry.event_id,
+        table.repeats.is_(None),
+    )
+    return await connection.scalar(query)
+
+
+async def _not_standing(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:
     """Those of `entries` that don't stand at their position."""
     table = activity.c
     standing: dict[tuple[str, int], tuple[str, str]] = {}

@@ -4,6 +4,7 @@
     job         one row a job: how far it is, and who holds its newest attempt until when
     attempt     one row an attempt at a job: who did it, and what came of it
 
+An event of the log that comes again after the sequencer forgot it has a position too; `repeats` is where it stood first.
 Text that came from outside (`time`, `sequence`) stays text, as it came. Times of our own are Unix seconds.
 """
 
@@ -23,7 +24,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    UniqueConstraint,
+    text,
 )
 
 from activity.events import Verdict
@@ -48,6 +49,8 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+_ONCE: Final = "repeats IS NULL"
+
 activity: Final = Table(
     "activity",
     metadata,
@@ -63,11 +66,12 @@ activity: Final = Table(
     Column("event", LargeBinary, nullable=False),
     Column("kafka_partition", Integer, nullable=False),
     Column("kafka_offset", BigInteger, nullable=False),
+    Column("repeats", BigInteger),
     PrimaryKeyConstraint("user_id", "position"),
-    UniqueConstraint("user_id", "source", "event_id"),
     CheckConstraint("position >= 1", name="position"),
     _one_of("verdict", get_args(Verdict)),
     Index(None, "user_id", "type", "position"),
+    Index(None, "user_id", "source", "event_id", unique=True, sqlite_where=text(_ONCE), postgresql_where=text(_ONCE)),
 )
 
 job: Final = Table(

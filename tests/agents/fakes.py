@@ -36,6 +36,7 @@ class FakeStore:
 
     def __init__(self, diary: Diary, troubles: Sequence[Exception] = ()) -> None:
         self.diary, self.troubles = diary, list(troubles)
+        self.refuses: set[int] = set()
         self.entries: list[Entry] = []
 
     async def append(self, entries: Sequence[Entry]) -> Appended:
@@ -43,7 +44,7 @@ class FakeStore:
             raise self.troubles.pop(0)
         self.diary.append("appended")
         self.entries += entries
-        return Appended(len(entries), [])
+        return Appended(len(entries), [entry for entry in entries if entry.position in self.refuses])
 
 
 class FakeJobs:

@@ -52,3 +52,15 @@ async def test_an_outage_of_the_store_is_waited_out(monkeypatch: pytest.MonkeyPa
         await archiver(WatchedChunk(chunk(logged(), topic="activity.log"), diary), store=store, outputs=FakeOutputs(diary))
     assert diary == ["appended", "done"]
     assert len(caplog.records) == 2
+
+
+async def test_what_contradicts_the_log_goes_to_the_dead() -> None:
+    diary = Diary()
+    store, outputs = FakeStore(diary), FakeOutputs(diary)
+    store.refuses = {2}
+    await archiver(WatchedChunk(chunk(logged(1), logged(2), topic="activity.log"), diary), store=store, outputs=outputs)
+    assert diary == ["appended", "delivered", "done"]
+    [(_, value, headers)] = outputs.steps[0].dead
+    assert value == logged(2).value
+    assert dict(headers)["chopar-reason"] == b"log-conflict"
+    assert dict(headers)["__streams.errors.offset"] == b"1"

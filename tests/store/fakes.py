@@ -18,7 +18,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, int], Entry] = {}
-        self._events: set[tuple[str, str, str]] = set()
+        self._events: dict[tuple[str, str, str], int] = {}
 
     async def append(self, entries: Sequence[Entry]) -> Appended:
         new, conflicts = 0, []
@@ -27,11 +27,11 @@ class MemoryLog:
             standing = self._entries.get(place)
             if standing is not None and (standing.user_id, standing.source, standing.event_id) == event:
                 continue
-            if standing is not None or event in self._events or not _storable(entry):
+            if standing is not None or not _storable(entry):
                 conflicts.append(entry)
                 continue
-            self._entries[place] = entry
-            self._events.add(event)
+            self._entries[place] = replace(entry, repeats=self._events.get(event))
+            self._events.setdefault(event, entry.position)
             new += 1
         return Appended(new, conflicts)
 

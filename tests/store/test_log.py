@@ -48,15 +48,23 @@ async def test_a_batch_of_any_size(log: Log) -> None:
 
 async def test_a_conflict_keeps_nothing_else_out(log: Log) -> None:
     await log.append([entry(1), entry(2)])
-    elsewhere = entry(9, event_id="e-1")  # its event stands at position 1
     taken = entry(2, event_id="e-other")  # its position is another event's
-    assert await log.append([elsewhere, entry(3), taken, entry(1)]) == Appended(1, [elsewhere, taken])
+    assert await log.append([entry(3), taken, entry(1)]) == Appended(1, [taken])
     assert await log.read("u-1") == [entry(3), entry(2), entry(1)]
 
 
-async def test_a_conflict_inside_a_batch(log: Log) -> None:
+async def test_an_event_that_the_sequencer_forgot_keeps_its_new_position_and_says_where_it_stood(log: Log) -> None:
+    await log.append([entry(1), entry(2)])
+    again = entry(3, event_id="e-1")
+    assert await log.append([again, entry(4)]) == Appended(2)
+    assert await log.append([again, entry(4)]) == Appended(0)
+    assert await log.read("u-1") == [entry(4), replace(again, repeats=1), entry(2), entry(1)]
+
+
+async def test_an_event_may_come_again_within_a_batch(log: Log) -> None:
     again = entry(2, event_id="e-1")
-    assert await log.append([entry(1), again, entry(3)]) == Appended(2, [again])
+    assert await log.append([entry(1), again, entry(3)]) == Appended(3)
+    assert [found.repeats for found in await log.read("u-1")] == [None, 1, None]
 
 
 async def test_the_same_event_id_of_another_user_or_source_is_another_event(log: Log) -> None:

@@ -23,12 +23,16 @@ def upgrade() -> None:
         sa.Column("event", sa.LargeBinary, nullable=False),
         sa.Column("kafka_partition", sa.Integer, nullable=False),
         sa.Column("kafka_offset", sa.BigInteger, nullable=False),
+        sa.Column("repeats", sa.BigInteger),
         sa.PrimaryKeyConstraint("user_id", "position", name="pk_activity"),
-        sa.UniqueConstraint("user_id", "source", "event_id", name="uq_activity_user_id_source_event_id"),
         sa.CheckConstraint("position >= 1", name=op.f("ck_activity_position")),
         sa.CheckConstraint("verdict IN ('logged', 'late')", name=op.f("ck_activity_verdict")),
     )
     op.create_index("ix_activity_user_id_type_position", "activity", ["user_id", "type", "position"])
+    once = sa.text("repeats IS NULL")
+    columns = ["user_id", "source", "event_id"]
+    name = "ix_activity_user_id_source_event_id"
+    op.create_index(name, "activity", columns, unique=True, sqlite_where=once, postgresql_where=once)
     _create_ledger()
 
 
