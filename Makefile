@@ -38,5 +38,8 @@ lock:
 	$(BIN)/uv pip compile setup.cfg --all-extras --generate-hashes --no-emit-find-links --universal --python-version 3.11 \
 		--quiet --custom-compile-command "make lock" --output-file requirements.lock
 
+bench: setup
+	$(BIN)/python -m benchmarks.rules
+
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
