@@ -21,17 +21,21 @@ class Table(dict[bytes, bytes]):
 
 
 def owner(user: bytes) -> int:
+    """Partition 0 is everybody's but `elsewhere`'s."""
     return 1 if user == b"elsewhere" else 0
 
 
 def tick(offset: int, timestamp: int) -> Record:
+    """A tick; `timestamp` in milliseconds."""
     return Record(None, None, offset, timestamp, [(names.KIND_HEADER, names.TICK)])
 
 
 def record(number: int, user: str = "u-1", offset: int = 0, timestamp: int = 0) -> Record:
+    """An event of `user` with the sequence `number` and the id `e-<number>`."""
     raw = value(id=f"e-{number}", subject=user, sequence=str(number))
     return Record(user.encode(), raw, offset, timestamp)
 
 
 def work(part: Sequence[Record], table: Table) -> Step:
+    """What `part` becomes as a chunk of partition 0."""
     return sequence(Chunk(names.EVENTS, 0, part), table, owner, GAP)

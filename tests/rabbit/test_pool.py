@@ -6,7 +6,7 @@ import pytest
 
 from activity.jobs import Job
 from activity.names import JOBS_EXCHANGE
-from activity.outcomes import Dead, Outcome, Sent, Unknown
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from rabbit.letters import Letter, delayed_letter, first_letter
 from rabbit.tasks import Permission
 from tests.rabbit.orders import make_job, make_jobs
@@ -202,8 +202,10 @@ async def test_bulk_never_takes_the_last_worker(url: str | None) -> None:
         for _ in range(3):
             await running.acquire()
         await works.publish(make_job(1))
-        await works.until(make_job(1), "sent")
-        release.set()
+        try:
+            await works.inbox.received(1, within=15)  # sooner than an attempt times out
+        finally:
+            release.set()
 
 
 async def test_a_job_put_off_keeps_its_number(url: str | None) -> None:
@@ -211,3 +213,36 @@ async def test_a_job_put_off_keeps_its_number(url: str | None) -> None:
         await works.deliver(delayed_letter(make_job(), first_letter(make_job()).body, 5, 1))
         await works.until(make_job(), "sent")
     assert (await works.attempt(make_job()))[0] == 5
+
+
+async def test_an_attempt_that_was_claimed_counts_whatever_the_task_says(url: str | None) -> None:
+    calls: list[int] = []
+
+    async def away(job: Job, permission: Permission) -> Outcome:
+        calls.append(1)
+        await permission()
+        return Sent() if len(calls) > 1 else Retry("away", burn=False)
+
+    job = make_job(task="away")
+    async with working(url) as works:
+        works.tasks.task("away")(away)
+        await works.publish(job)
+        await works.until(job, "sent", within=20)
+    assert (await works.attempt(job))[0] == 2
+
+
+async def test_a_worker_that_is_cancelled_hands_in_what_it_knows() -> None:
+    async def cancelled(job: Job, permission: Permission) -> Outcome:
+        await permission()
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return Sent()
+
+    job = make_job(task="cancelled")
+    async with working(None, "hold") as works:
+        works.tasks.task("cancelled")(cancelled)
+        await works.publish(job)
+        await works.until(job, "unknown")
+    assert (await works.attempt(job))[1] == Unknown("stopped")

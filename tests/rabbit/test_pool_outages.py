@@ -1,6 +1,7 @@
 """A pool whose far ends go away, and one that is stopped."""
 
 import asyncio
+import itertools
 import logging
 import time
 
@@ -8,9 +9,13 @@ import pytest
 
 from activity.claims import Claim
 from activity.errors import Unreachable
-from activity.names import DEAD_QUEUE
-from activity.outcomes import Dead, Retry, Unknown
+from activity.jobs import Job
+from activity.names import DEAD_QUEUE, TRANSACTIONAL_QUEUE, delay_queue
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from rabbit import topology
+from rabbit.circuit import THRESHOLD
+from rabbit.consequences import SHORT
+from rabbit.tasks import Permission
 from store.ledger import Settlement
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job, make_jobs
@@ -115,6 +120,61 @@ async def test_stopping_breaks_off_what_takes_too_long(rabbit: str) -> None:
         await works.pool.stop()
         works.inbox.hold.set()
     assert isinstance((await works.attempt(job))[1], Unknown)
+
+
+async def test_while_the_store_is_away_no_more_attempts_are_burnt_than_are_under_way(
+    url: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = make_jobs(30)
+    async with working(url, timeout=0.5, max_attempts=100) as works:
+        claim, settle, failures = works.ledger.claim, works.ledger.settle, asyncio.Semaphore(0)
+
+        async def away(*_: object) -> list[object]:
+            failures.release()
+            raise Unreachable("CHOPAR_STORE_URL", "here", "no store", "start it")
+
+        monkeypatch.setattr(works.ledger, "claim", away)
+        monkeypatch.setattr(works.ledger, "settle", away)
+        await works.publish(*jobs)
+        await failures.acquire()
+        await asyncio.sleep(2.0)  # several times as long as an attempt may take
+        monkeypatch.setattr(works.ledger, "claim", claim)
+        monkeypatch.setattr(works.ledger, "settle", settle)
+        for job in jobs:
+            await works.until(job, "sent")
+        burnt = [job for job in jobs if len(await works.ledger.attempts(job.id)) > 1]
+    assert len(burnt) <= 4
+    assert len([record for record in caplog.records if "the store is" in record.message]) == 2
+
+
+async def test_what_is_in_hand_when_the_circuit_opens_is_put_off(rabbit: str) -> None:
+    """By way of a delay queue, so that neither an attempt nor one of the broker's deliveries is used up."""
+    jobs = [make_job(number, task="flaky") for number in range(40)]
+    calls, in_hand, release = itertools.count(1), asyncio.Event(), asyncio.Event()
+
+    async def flaky(job: Job, permission: Permission) -> Outcome:
+        if next(calls) <= THRESHOLD:
+            await in_hand.wait()
+            return Retry("away", burn=False)
+        await release.wait()
+        await permission()
+        return Sent()
+
+    async with working(rabbit) as works:
+        works.tasks.task("flaky")(flaky)
+        await works.inbox.stop()  # what the probe looks at
+        await works.publish(*jobs)
+        async with asyncio.timeout(60):
+            while await broker.waiting(rabbit, TRANSACTIONAL_QUEUE):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            in_hand.set()
+            while await broker.waiting(rabbit, delay_queue(int(SHORT))) < 30:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        release.set()
+        await works.inbox.start()
+        for job in jobs:
+            await works.until(job, "sent")
+        assert {(await works.attempt(job))[0] for job in jobs} == {1}
 
 
 async def test_a_dead_letter_without_a_queue_holds_up_nobody_else(rabbit: str) -> None:

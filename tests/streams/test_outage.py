@@ -1,0 +1,100 @@
+"""Kafka away, workers paused: real processes on a real Kafka."""
+
+import asyncio
+import logging
+import signal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brokers.kafka import Kafka
+from brokers.node import Node
+from streams.exits import TEMPFAIL
+from streams.outage import KafkaOutage
+from tests.installation import Installation, read_log, send
+from tests.processes import WORKER
+
+
+def events(users: list[str], first: int, last: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "specversion": "1.0", "id": f"{user}-{n}", "source": "/web", "type": "page.viewed", "subject": user,
+            "sequence": str(n),
+        }
+        for n in range(first, last + 1)
+        for user in users
+    ]  # fmt: skip
+
+
+def test_an_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
+    outage = KafkaOutage()
+    outage.listen()
+    noise = logging.getLogger("aiokafka.conn")
+    with caplog.at_level(logging.INFO):
+        noise.error("Unable connect to node with id 1: refused")
+        assert caplog.messages == [], "at the start, whoever starts the worker says it"
+        outage.ended()
+        for _ in range(100):
+            noise.error("Unable connect to node with id 1: refused")
+            noise.warning("Heartbeat failed")
+        outage.ended()
+        outage.ended()
+        noise.warning("something else")
+    first, second, third = caplog.messages
+    assert first.startswith("Kafka is away")
+    assert second.startswith("Kafka is back after")
+    assert third == "something else"
+
+
+@pytest.mark.timeout(400)
+async def test_kafka_may_be_away_for_longer_than_a_session(private_kafka: Node[Kafka], tmp_path: Path) -> None:
+    users = [f"u-{n}" for n in range(20)]
+    ours = Installation(tmp_path, private_kafka.url)
+    async with ours.running(ours.worker):
+        await send(private_kafka.url, events(users, 1, 20), rate=10_000)
+        await ours.until(lambda: ours.stored("u-") == 400, "the first events stored")
+        sending = asyncio.create_task(send(private_kafka.url, events(users, 21, 60), rate=200))
+        await asyncio.sleep(1.0)
+        await private_kafka.kill()
+        await asyncio.sleep(15.0)
+        await private_kafka.start()
+        await sending
+        await ours.until(lambda: ours.stored("u-") == 1200, "all events stored")
+        assert ours.worker.running, "the outage was waited out"
+        assert ours.worker.stop() == 0
+    log = ours.worker.log.read_text()
+    assert log.count("Kafka is away") == 1, log
+    assert log.count("Kafka is back after") == 1
+    for user, records in (await read_log(private_kafka.url, set(users))).items():
+        assert sorted(set(records)) == [(n, f"{user}-{n}") for n in range(1, 61)]
+
+
+async def test_a_worker_stops_while_kafka_is_away(private_kafka: Node[Kafka], tmp_path: Path) -> None:
+    ours = Installation(tmp_path, private_kafka.url)
+    async with ours.running(ours.worker):
+        await send(private_kafka.url, events(["u-1"], 1, 20), rate=10_000)
+        await ours.until(lambda: ours.stored("u-") == 20, "stored")
+        await private_kafka.kill()
+        assert await asyncio.to_thread(ours.worker.stop) == 0
+
+
+@pytest.mark.timeout(400)
+async def test_a_worker_that_was_paused_leaves_and_writes_nothing_more(kafka_url: str, tmp_path: Path) -> None:
+    """Its partitions are another's when it wakes; what it still had to send would overwrite newer states."""
+    run = f"z{uuid.uuid4().hex[:8]}"
+    users = [f"{run}-{n}" for n in range(40)]
+    ours = Installation(tmp_path, kafka_url)
+    other = ours.process(WORKER, "other")
+    async with ours.running(ours.worker, other):
+        sending = asyncio.create_task(send(kafka_url, events(users, 1, 200), rate=250))
+        await asyncio.sleep(5.0)
+        other.signal(signal.SIGSTOP)
+        await asyncio.sleep(16.0)  # longer than the session
+        other.signal(signal.SIGCONT)
+        assert await asyncio.to_thread(other.wait) == TEMPFAIL
+        await sending
+        await ours.until(lambda: ours.stored(f"{run}-") == 8000, "all events stored")
+    for user, records in (await read_log(kafka_url, set(users))).items():
+        assert sorted(set(records)) == [(n, f"{user}-{n}") for n in range(1, 201)]

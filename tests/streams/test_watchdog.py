@@ -1,0 +1,90 @@
+"""Fault C: recovery that stalls."""
+
+from typing import Any, NoReturn
+
+import pytest
+
+from streams import watchdog
+from streams.exits import TEMPFAIL
+from streams.watchdog import RecoveryWatch
+
+
+class Left(Exception):
+    pass
+
+
+class FakeApp:
+    """An app in recovery, as the watch sees it."""
+
+    def __init__(self) -> None:
+        self.tables = self.recovery = self.producer = self.client = self
+        self.rebalancing = True
+        self.in_recovery = True
+        self.consumer_generation_id = 1
+        self.remaining = 100
+        self.answers = True
+
+    def active_remaining_total(self) -> int:
+        return self.remaining
+
+    def _ensure_producer(self) -> Any:
+        return self
+
+    async def fetch_all_metadata(self) -> None:
+        if not self.answers:
+            raise ConnectionError
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+
+    def leave(code: int, why: str) -> NoReturn:
+        assert code == TEMPFAIL
+        raise Left(why)
+
+    monkeypatch.setattr(watchdog, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watchdog, "leave", leave)
+    return now
+
+
+async def test_a_recovery_that_stalls_ends_the_process(clock: list[float]) -> None:
+    watch = RecoveryWatch(FakeApp())
+    await watch.look()
+    clock[0] = 30.0
+    await watch.look()
+    clock[0] = 31.0
+    with pytest.raises(Left, match="no progress for 30 s"):
+        await watch.look()
+
+
+@pytest.mark.parametrize("progress", ["remaining", "consumer_generation_id"])
+async def test_progress_is_no_stall(clock: list[float], progress: str) -> None:
+    app = FakeApp()
+    watch = RecoveryWatch(app)
+    for step in range(10):
+        setattr(app, progress, 50 - step)
+        clock[0] += 29.0
+        await watch.look()
+
+
+async def test_a_worker_at_work_is_no_stall(clock: list[float]) -> None:
+    app = FakeApp()
+    app.in_recovery = app.rebalancing = False
+    watch = RecoveryWatch(app)
+    for _ in range(10):
+        clock[0] += 29.0
+        await watch.look()
+
+
+async def test_an_outage_is_no_stall(clock: list[float]) -> None:
+    app = FakeApp()
+    app.answers = False
+    watch = RecoveryWatch(app)
+    for _ in range(10):
+        clock[0] += 31.0
+        await watch.look()
+    app.answers = True
+    clock[0] += 31.0
+    with pytest.raises(Left):
+        await watch.look()
