@@ -18,6 +18,7 @@ from agents.notifier import notifier
 from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
 from streams.exits import give_up, leave
+from streams.history import check_history
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
 from streams.parts import JobsPart, Opener, StorePart, read_rules
@@ -102,6 +103,13 @@ def create_app(settings: Settings) -> App:
     async def ticks() -> None:
         await send_ticks(users, cast(Producer, app.producer), settings.gap_timeout)
 
+    async def check_states(*_: Any, **__: Any) -> None:
+        try:
+            await check_history(app.consumer, users)
+        except ChoparError as error:
+            give_up(error)
+
+    app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(ticks)
     return app
 

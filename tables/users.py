@@ -70,8 +70,10 @@ class Users(faust.Table[bytes, bytes]):
     def _memory(self) -> Store[bytes, bytes]:
         return cast(Store[bytes, bytes], self.data)
 
-    def newest_offset(self, partition: int) -> int:
-        """The highest offset of `activity.events` that a state of `partition` knows of; -1: none."""
-        mine = (value for user, value in self._memory.data.items() if self._memory._key_partition.get(user) == partition)
-        known = (peek(value)[0] for value in mine)
-        return max(known, default=-1)
+    def newest_offsets(self) -> dict[int, int]:
+        """For each partition the highest offset of `activity.events` that a state knows of."""
+        newest: dict[int, int] = {}
+        for user, value in self._memory.data.items():
+            partition, offset = self._memory._key_partition[user], peek(value)[0]
+            newest[partition] = max(offset, newest.get(partition, -1))
+        return newest

@@ -1,0 +1,76 @@
+"""The table: what a chunk writes, and what is derived from the states."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import faust
+import pytest
+
+from activity.order import State, advance, encode
+from tables.users import Users
+from tests.activity.examples import event
+
+
+@pytest.fixture
+def users() -> Users:
+    app = faust.App("test", Table=Users, store="memory://", autodiscover=False, key_serializer="raw", value_serializer="raw")
+    app.finalize()
+    return cast(Users, app.Table("users", partitions=4, key_type=bytes, value_type=bytes))
+
+
+def state(*sequences: int, offset: int = 0) -> bytes:
+    found = State()
+    for sequence in sequences:
+        found, _ = advance(found, event(sequence), 5.0)
+    return encode(found, offset)
+
+
+async def ignore(topic: str, states: Mapping[bytes, bytes]) -> None:
+    return None
+
+
+async def test_a_state_is_current_once_it_is_confirmed(users: Users) -> None:
+    sent: list[tuple[str, Mapping[bytes, bytes]]] = []
+
+    async def send(topic: str, states: Mapping[bytes, bytes]) -> None:
+        assert users.partition(1).get(b"u") is None
+        sent.append((topic, states))
+
+    await users.write(1, {b"u": state(1)}, send)
+    assert users.partition(1).get(b"u") == state(1)
+    assert sent == [("test-users-changelog", {b"u": state(1)})]
+
+
+async def test_what_is_not_confirmed_is_not_current(users: Users) -> None:
+    async def send(topic: str, states: Mapping[bytes, bytes]) -> None:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        await users.write(1, {b"u": state(1)}, send)
+    assert users.partition(1).get(b"u") is None
+
+
+async def test_a_user_of_another_partition_is_not_found(users: Users) -> None:
+    await users.write(1, {b"u": state(1)}, ignore)
+    assert users.partition(2).get(b"u") is None
+
+
+async def test_waiting_users_are_known_by_partition_and_forgotten_when_nothing_waits(users: Users) -> None:
+    await users.write(1, {b"u": state(2), b"v": state(1)}, ignore)
+    assert users.partition(1).waiting == {b"u": 5.0}
+    assert users.partition(2).waiting == {}
+    await users.write(1, {b"u": state(2, 1)}, ignore)
+    assert users.partition(1).waiting == {}
+
+
+async def test_waiting_users_are_found_out_anew_after_a_recovery(users: Users) -> None:
+    await users.write(1, {b"u": state(2)}, ignore)
+    users.waiting.clear()
+    await users.on_recovery_completed({faust.types.TP("test-users-changelog", 1)}, set())
+    assert users.partition(1).waiting == {b"u": 5.0}
+
+
+async def test_the_newest_offset_of_each_partition(users: Users) -> None:
+    await users.write(1, {b"u": state(1, offset=7), b"v": state(1, offset=9)}, ignore)
+    await users.write(3, {b"w": state(1, offset=2)}, ignore)
+    assert users.newest_offsets() == {1: 9, 3: 2}
