@@ -4,17 +4,17 @@ Every record ends in exactly one of: `logged`, `late`, `duplicate`, `dead`, `wai
 partition of its user, because it had no key or its sender counted partitions in another way. Ticks are no events.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
 from activity import names, order
 from activity.chunk import Chunk, Record
-from activity.events import Event, Refused, decode, log_value
+from activity.events import Event, Headers, Refused, decode, log_value
 from activity.order import Accepted, Decision, Duplicate, State
 
-Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
 
 
@@ -154,9 +154,7 @@ class _Work:
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)
 
 
-def dead_headers(
-    headers: Sequence[tuple[str, bytes]], refused: Refused, topic: str, partition: int, offset: int
-) -> list[tuple[str, bytes]]:
+def dead_headers(headers: Headers, refused: Refused, topic: str, partition: int, offset: int) -> list[tuple[str, bytes | None]]:
     """The headers of a record of `activity.dead`: those it had, why it is there, and where it came from (KIP-1034)."""
     error = names.ERROR_HEADER
     return [

@@ -61,7 +61,7 @@ class Producer(driver.Producer):
             await self.sleep(0.1)
 
     async def send_pairs(
-        self, topic: str, partition: int, pairs: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]
+        self, topic: str, partition: int, pairs: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]]
     ) -> list[Awaitable[Any]]:
         """Queue (key, value, headers) for one partition in order; gives the deliveries to await, which raise KafkaError."""
         producer = self._ensure_producer()

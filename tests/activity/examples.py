@@ -1,6 +1,5 @@
 """Events and records as tests need them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ class Record(msgspec.Struct, frozen=True):
     value: bytes | None
     offset: int = 0
     timestamp: int = 0
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Headers = ()
 
 
 def attributes(**changes: Any) -> dict[str, Any]:
