@@ -136,7 +136,8 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         app_id,
         settings=settings,
         open_parts=open_parts,
-        broker=f"chopar://{kafka_address(settings)}",
+        # Without a URL the worker does not start, but `faust agents` and the like need none.
+        broker=f"chopar://{kafka_address(settings) if settings.kafka_url else 'unset'}",
         Table=Users,
         store="memory://",
         autodiscover=False,

@@ -37,12 +37,12 @@ class JobsPart:
     """The confirmed publisher, open while the notifier runs."""
 
     def __init__(self, settings: Settings) -> None:
-        if settings.rabbit_url is None:
-            raise SettingError(f"{PREFIX}RABBIT_URL", "is not set and no `chopar up` runs here; start it, or set amqp://…")
         self._url = settings.rabbit_url
         self._publisher: Publisher
 
     async def open(self, stack: AsyncExitStack) -> None:
+        if self._url is None:
+            raise SettingError(f"{PREFIX}RABBIT_URL", "is not set and no `chopar up` runs here; start it, or set amqp://…")
         await declare(self._url)
         self._publisher = await stack.enter_async_context(Publisher(self._url))
 

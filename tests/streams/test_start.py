@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from brokers import ports
-from tests.processes import NOTIFIER, ROOT, WORKER, Process
+from tests.processes import FAUST, NOTIFIER, ROOT, WORKER, Process
 
 NOBODY = f"127.0.0.1:{ports.choose(1)[0]}"
 
@@ -87,3 +87,17 @@ def test_a_far_end_is_not_there(settings: dict[str, str], tmp_path: Path, kafka_
     assert f"CHOPAR_{away}_URL" in line
     assert NOBODY in line
     assert "secret" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(("app", "agents"), [("streams.main", ["sequencer", "archiver"]), ("streams.notify", ["notifier"])])
+def test_fausts_own_commands_need_no_broker(app: str, agents: list[str], tmp_path: Path) -> None:
+    process = Process((*FAUST, "-A", app, "agents"), {"CHOPAR_DATA_DIR": str(tmp_path)}, tmp_path / "log").start()
+    assert process.wait() == 0
+    log = process.log.read_text()
+    for agent in agents:
+        assert f"@{agent}" in log, log
+
+
+def test_a_worker_without_a_url_says_so(tmp_path: Path) -> None:
+    settings = {"CHOPAR_DATA_DIR": str(tmp_path / "data"), "CHOPAR_WEB_PORT": str(ports.choose(1)[0])}
+    assert "CHOPAR_KAFKA_URL: is not set and no `chopar up` runs here" in refused(WORKER, settings, tmp_path)
