@@ -55,7 +55,7 @@ def cli() -> None:
 
     Settings are CHOPAR_… variables, or lines of a file .env; `chopar doctor` looks whether all is right.
     """
-    for library in ("aiokafka", "aiormq", "aio_pika"):
+    for library in ("aiokafka", "aiormq", "aio_pika", "alembic"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # what fails is told once, by the error we raise
 
 

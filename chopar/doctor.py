@@ -49,8 +49,8 @@ async def run() -> list["Check"]:
 
 def show(checks: list["Check"]) -> None:
     """A table for people."""
-    rows = table("", ("", "what", "found"))
+    rows = table("", ("", "what", "found"), flexible=("found",))
     for check in checks:
         mark = cell("ok", "green") if check.ok else cell("wrong", "bold red") if check.needed else cell("not needed", "dim")
-        rows.add_row(mark, cell(check.name), cell(check.found))
+        rows.add_row(mark, cell(check.name), cell(check.found, wrap=True))
     out().print(rows)

@@ -10,7 +10,7 @@ import msgspec
 from activity.errors import ChoparError
 from activity.events import rfc3339
 from activity.jobs import JobState
-from chopar.terminal import cell, out, say, table, write_json
+from chopar.terminal import cell, moment, out, say, table, write_json
 
 if TYPE_CHECKING:
     from store.jobs import AttemptRow, JobHistory, JobRow
@@ -118,12 +118,15 @@ def show_one(history: "JobHistory") -> None:
     for name, value in document(job).items():
         text = " ".join(value.values()) if isinstance(value, dict) else value
         facts.add_row(cell(name), cell(text, STYLES.get(job.state, "") if name == "state" else ""))
-    tries = table("Attempts", ("#", "started", "seconds", "outcome", "detail"), right=("#", "seconds"))
+    columns = ("#", "started (UTC)", "seconds", "outcome", "detail")
+    tries = table("Attempts", columns, right=("#", "seconds"), flexible=("detail",))
     for row in history.attempts:
         told = attempt(row)["outcome"] or {"type": "claimed"}
         seconds = "" if row.finished is None else f"{row.finished - row.started:.2f}"
         detail = " ".join(str(told[name]) for name in ("reason", "reply") if told.get(name))
-        tries.add_row(cell(row.number), cell(attempt(row)["started"]), cell(seconds), cell(told["type"]), cell(detail))
+        tries.add_row(
+            cell(row.number), cell(moment(attempt(row)["started"])), cell(seconds), cell(told["type"]), cell(detail, wrap=True)
+        )
     out().print(facts)
     out().print()
     out().print(tries)
@@ -131,10 +134,11 @@ def show_one(history: "JobHistory") -> None:
 
 def show_all(found: Sequence["JobRow"], counts: dict[JobState, int], queues: dict[str, int] | None) -> None:
     """Tables for people."""
-    rows = table("Jobs", ("id", "updated", "user", "rule", "state", "attempt", "reason"), right=("attempt",))
+    columns = ("id", "updated (UTC)", "user", "rule", "state", "attempt", "reason")
+    rows = table("Jobs", columns, right=("attempt",), flexible=("user", "rule", "reason"))
     for job in found:
         state = cell(job.state, STYLES.get(job.state, ""))
-        facts = (cell(job.id), cell(rfc3339(job.updated)), cell(job.user_id), cell(job.rule))
+        facts = (cell(job.id), cell(moment(rfc3339(job.updated))), cell(job.user_id), cell(job.rule))
         rows.add_row(*facts, state, cell(job.attempt), cell(job.reason))
     out().print(rows)
     out().print()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from chopar.terminal import cell, out, say, table, write_json
+from chopar.terminal import cell, moment, out, say, table, write_json
 
 if TYPE_CHECKING:
     from store.log import Entry
@@ -66,12 +66,13 @@ def show(user: str, entries: list["Entry"]) -> None:
     if not entries:
         say(f"nothing is logged for {cell(user)}")
         return
-    rows = table(f"Activity of {cell(user)}", ("#", "received", "type", "source", "seq", "verdict", "data"), right=("#", "seq"))
+    columns = ("#", "received (UTC)", "type", "source", "seq", "verdict", "data")
+    rows = table(f"Activity of {cell(user)}", columns, right=("#", "seq"), flexible=("source", "data"))
     for entry in entries:
         style = "yellow" if entry.verdict == "late" else ""
         rows.add_row(
             cell(entry.position),
-            cell(entry.received),
+            cell(moment(entry.received)),
             cell(entry.type),
             cell(entry.source),
             cell(entry.sequence),

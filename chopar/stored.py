@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def reading_store(settings: Settings) -> AsyncIterator["Store"]:
     """The store. Raises ChoparError if there is none yet: looking must not create one where nobody expects it."""
-    from store import open_store
     from store.address import parse_address
+    from store.opening import open_store
 
     file = parse_address(settings.store_url).file
     if file is not None and not file.exists():

@@ -53,8 +53,8 @@ def printable(text: object) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in str(text))
 
 
-def table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> "Table":
-    """An empty table; the columns named in `right` hold numbers."""
+def table(title: str, columns: Sequence[str], *, right: Sequence[str] = (), flexible: Sequence[str] = ()) -> "Table":
+    """An empty table. The columns named in `right` hold numbers; those in `flexible` give way when the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
@@ -62,12 +62,18 @@ def table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> "Tab
         title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
     )
     for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        made.add_column(name, justify="right" if name in right else "left", no_wrap=name not in flexible)
     return made
 
 
-def cell(text: object, style: str = "") -> "Text":
-    """A table's cell that shows `text` as it is: no markup, no control characters."""
+def cell(text: object, style: str = "", *, wrap: bool = False) -> "Text":
+    """A table's cell that shows `text` as it is: no markup, no control characters. Cut where there is no room, or wrapped."""
     from rich.text import Text
 
-    return Text(printable("" if text is None else text), style=style)
+    shown = printable("" if text is None else text)
+    return Text(shown, style=style, no_wrap=not wrap, overflow="fold" if wrap else "ellipsis")
+
+
+def moment(rfc3339: str) -> str:
+    """A time in UTC for people, to the second."""
+    return rfc3339[:19].replace("T", " ")

@@ -49,8 +49,8 @@ async def run(check: bool) -> tuple[list[str], list["TopicState"]]:
 
 def show(created: list[str], states: list["TopicState"]) -> None:
     """A table for people."""
-    rows = table("", ("topic", "partitions", "state"), right=("partitions",))
+    rows = table("", ("topic", "partitions", "state"), right=("partitions",), flexible=("state",))
     for state in states:
         told = state.problem or ("created" if state.name in created else "ok")
-        rows.add_row(cell(state.name), cell(state.partitions), cell(told, "red" if state.problem else "green"))
+        rows.add_row(cell(state.name), cell(state.partitions), cell(told, "red" if state.problem else "green", wrap=True))
     out().print(rows)

@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,6 +14,8 @@ from chopar.terminal import say
 
 if TYPE_CHECKING:
     from brokers.local import LocalBrokers
+
+READY: Final = "ready; stop it with Ctrl-C"
 
 
 @click.command(short_help="Run everything on this machine.")
@@ -51,13 +53,14 @@ async def run(settings: Settings, brokers_only: bool) -> None:
         local = await stack.enter_async_context(LocalBrokers(settings))
         if brokers_only:
             show_brokers(local)
+            say(READY)
             await keep_running(local.supervisor, {})
         machine = await stack.enter_async_context(application(local, settings))
         show_brokers(local)
         show_application(machine.settings)
         if settings.smtp_url is None:
             say(f"inbox     {inbox_folder(settings) / 'new'} (no CHOPAR_SMTP_URL is set: emails stay here)")
-        say("ready; stop it with Ctrl-C")
+        say(READY)
         await keep_running(local.supervisor, machine.children)
 
 

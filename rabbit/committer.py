@@ -140,17 +140,17 @@ class Committer:
     async def _claim_waiting(self) -> None:
         waiting, self._requests = self._requests, []
         answered = await self._insist(lambda: self._claim(waiting))
-        for request, answer, until in answered:
+        for request, answer, until in answered or ():
             if not request.answer.done():
                 request.answer.set_result((answer, until))
                 if isinstance(answer, Go):
                     self._listener.tell(self._change(request.job, "sending", answer.attempt))
 
-    async def _claim(self, waiting: Sequence[Request]) -> list[tuple[Request, Answer, float]]:
-        """One transaction for those that still wait; their leases begin now, not when they were asked for."""
+    async def _claim(self, waiting: Sequence[Request]) -> list[tuple[Request, Answer, float]] | None:
+        """One transaction for those that still wait (None: nobody does); their leases begin now, not when they asked."""
         wanted = [request for request in waiting if not request.answer.done()]
         if not wanted:
-            return []
+            return None
         now = self._now()
         for request in wanted:
             request.tried = True
@@ -237,7 +237,7 @@ class Committer:
         return Change(job.id, job.rule, job.user, state, attempt, self._now(), reason)
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Tries until the store answers. Nothing is taken from the source meanwhile."""
+        """Tries until the store answers. Nothing is taken from the source meanwhile. None says that nothing was tried."""
         failures = 0
         while True:
             try:
@@ -249,8 +249,9 @@ class Committer:
                     logger.exception("the store does not take what it is given")
                 self._outage.begin(self, type(error).__name__)
             else:
-                self._healthy.set()
-                self._outage.end(self)
+                if result is not None:
+                    self._healthy.set()
+                    self._outage.end(self)
                 return result
             failures += 1
             self._healthy.clear()

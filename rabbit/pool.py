@@ -130,10 +130,7 @@ class Pool(mode.Service):
         await self._source.pause()
         for worker in self._idle:
             worker.cancel()
-        _, late = await asyncio.wait(self._workers, timeout=self._limits.timeout)
-        for future in late:
-            future.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.wait(self._workers, timeout=self._limits.timeout + 1.0)  # no attempt takes longer
         try:
             await asyncio.wait_for(self._committer.flushed(), FLUSH)
         except TimeoutError:

@@ -98,5 +98,5 @@ class Customer:
 
 
 def _ascii(name: str) -> str:
-    plain = name.lower().replace("ü", "ue").replace("á", "a")
+    plain = name.lower().replace("ü", "y").replace("á", "a")
     return plain.encode("ascii", "ignore").decode()

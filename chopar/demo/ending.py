@@ -1,5 +1,9 @@
 """The end of the demo: one user's log, one email, and how to look further."""
 
+import shutil
+import sys
+from pathlib import Path
+
 from activity.names import EVENTS
 from activity.settings import Settings
 from chopar import log
@@ -29,22 +33,31 @@ async def show_example(store: Store, plan: Traffic, mails: Mailing, inbox: Folde
 
 def show_hints(settings: Settings, plan: Traffic, keep: bool) -> None:
     """Commands that can be typed as they stand."""
-    here = f"CHOPAR_DATA_DIR={settings.data_dir}"
+    command = invocation()
+    here = f"CHOPAR_DATA_DIR={settings.data_dir} {command}"
     user = plan.users[0]
     lines = [
-        f"{here} chopar log {user} --json",
-        f"{here} chopar jobs --state dead",
+        f"{here} log {user} --json",
+        f"{here} jobs --state dead",
         f"emails   {inbox_folder(settings) / 'new'}",
         f"logs     {settings.data_dir / 'logs'}",
     ]
     if keep:
         lines += [
             f"web      http://{settings.web_host}:{settings.web_port}/",
-            f"{here} chopar send examples/events.jsonl",
+            f"{here} send examples/events.jsonl",
             f"kcat -P -b {kafka_address(settings)} -t {EVENTS} -K '|' -X partitioner=murmur2_random -l examples/keyed.txt",
         ]
     else:
-        lines.append("chopar demo --keep    leaves it running, to be fed with `chopar send`")
+        lines.append(f"{command} demo --keep    leaves it running, to be fed with `chopar send`")
     out().print("To look further", style="bold")
     for line in lines:
         out().print(f"  {line}")
+
+
+def invocation() -> str:
+    """How `chopar` can be called from here."""
+    if shutil.which("chopar"):
+        return "chopar"
+    script = Path(sys.executable).with_name("chopar")
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)

@@ -22,8 +22,7 @@ from chopar.inbox.folder import Folder
 from chopar.machine import Machine, inbox_folder
 from chopar.terminal import say
 from rabbit.message import address
-from store import open_store
-from store.opening import Store
+from store.opening import Store, open_store
 from streams.parts import read_rules
 
 LOOK_EVERY: Final = 0.5

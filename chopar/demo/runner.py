@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -11,6 +12,7 @@ from activity.settings import Settings
 from brokers import ports
 from brokers.local import LocalBrokers
 from chopar.demo.play import Options, play
+from chopar.demo.strangers import none_reads
 from chopar.machine import application
 from chopar.processes import HOME
 from chopar.supervision import keep_running
@@ -18,6 +20,8 @@ from chopar.terminal import say
 
 T = TypeVar("T")
 
+KAFKA: Final = "kafka"
+"""The name of the private one."""
 GAP_TIMEOUT: Final = 2.0
 
 
@@ -46,7 +50,11 @@ async def run(given: Settings, options: Options, wrong: list[str]) -> None:
     settings = demo_settings(given)
     began = monotonic()
     say(f"starting brokers, worker, notifier, mailer and inbox in {settings.data_dir}")
-    async with LocalBrokers(settings) as local, application(local, settings) as machine:
+    async with AsyncExitStack() as stack:
+        local = await stack.enter_async_context(LocalBrokers(settings))
+        if KAFKA not in local.supervisor.pids():
+            await none_reads(msgspec.structs.replace(settings, kafka_url=local.kafka_url))
+        machine = await stack.enter_async_context(application(local, settings))
         say(f"ready after {monotonic() - began:.0f} s")
         wrong += await while_alive(keep_running(local.supervisor, machine.children), play(machine, options))
         if options.keep:

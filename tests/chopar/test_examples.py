@@ -1,0 +1,36 @@
+"""The sample files are what their names say."""
+
+from pathlib import Path
+
+import pytest
+
+from activity.events import Refused, decode
+from chopar.records import Splitter
+from tests.chopar.running import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+def refused(path: Path) -> list[tuple[int, str]]:
+    splitter = Splitter()
+    found = [(record.number, decode(None, record.value)) for record in splitter.feed(path.read_bytes()) + splitter.end()]
+    assert found
+    return [(number, event.reason) for number, event in found if isinstance(event, Refused)]
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "events.json"])
+def test_events_can_be_sent(name: str) -> None:
+    assert refused(EXAMPLES / name) == []
+
+
+def test_the_mistakes_are_refused() -> None:
+    expected = [(2, "bad-sequence"), (3, "bad-specversion"), (4, "missing-attribute"), (5, "not-json")]
+    assert refused(EXAMPLES / "with-mistakes.jsonl") == expected
+
+
+def test_keyed_lines_have_their_subject_as_key() -> None:
+    lines = (EXAMPLES / "keyed.txt").read_bytes().splitlines()
+    assert lines
+    for line in lines:
+        key, _, value = line.partition(b"|")
+        assert not isinstance(decode(key, value), Refused)
