@@ -3,18 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup check format test demo bench lock clean
+.PHONY: setup system check format test demo bench lock clean
 
 setup: .venv/installed
 
 .venv/installed: requirements.lock setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y python3-venv; }
-	@[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "$$CHOPAR_RABBIT_URL" ] || docker info >/dev/null 2>&1 \
-		|| { $(SUDO) apt-get -qq update && $(SUDO) apt-get -qq install -y rabbitmq-server; }
+	@$(MAKE) --no-print-directory system
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+# What comes from Debian: only what is missing, and only where there is no Docker to run the brokers in.
+system:
+	@missing=; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	docker info >/dev/null 2>&1 || { \
+		[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "$$CHOPAR_RABBIT_URL" ] || missing="$$missing rabbitmq-server"; \
+		command -v mvn >/dev/null || [ -n "$$CHOPAR_KAFKA_URL$$CHOPAR_MAVEN_URL" ] || missing="$$missing maven"; }; \
+	[ -z "$$missing" ] || { echo "installing from Debian:$$missing"; \
+		$(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $$missing >/dev/null; }
 
 check: setup
 	$(BIN)/ruff format --check .
