@@ -22,7 +22,7 @@ system:
 		[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "$$CHOPAR_RABBIT_URL" ] || missing="$$missing rabbitmq-server"; \
 		command -v mvn >/dev/null || [ -n "$$CHOPAR_KAFKA_URL$$CHOPAR_MAVEN_URL" ] || missing="$$missing maven"; }; \
 	[ -z "$$missing" ] || { echo "installing from Debian:$$missing"; \
-		$(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y $$missing >/dev/null; }
+		$(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -45,7 +45,7 @@ def test_a_line_break_in_the_subject_is_a_space(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{{ data.nam }}", "nam"),
+        ("{{ data.nickname }}", "nickname"),
         ("{{ data.name.first.second }}", "first"),
         ("{{ data.name / 2 }}", "TypeError"),
         ("{{ nothing }}", "nothing"),
