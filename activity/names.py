@@ -36,6 +36,12 @@ DEAD_QUEUE: Final = "email.dead"
 
 JOB_HEADER: Final = "chopar-job"
 ATTEMPT_HEADER: Final = "chopar-attempt"
+DELAY_HEADER: Final = "chopar-delay"
+"""On a message for `chopar.retry`: how many seconds it waits, one of `activity.retry.TIERS`."""
+REPLY_HEADER: Final = "chopar-reply"
+"""On a dead letter: the words of the far end, cut short."""
+KEY_HEADER: Final = "chopar-key"
+"""On a dead letter: the routing key it had, so that it can be replayed to where it came from."""
 
 
 def routing_key(job_class: str, rule: str) -> str:

@@ -20,6 +20,7 @@ async def depths(url: str) -> dict[str, int]:
 
     from activity.errors import Mismatch, Unreachable
     from rabbit.link import BROKEN, SETTING, connect, problem
+    from rabbit.topology import DECLARED_BY
 
     connection = await connect(url)
     try:
@@ -33,7 +34,7 @@ async def depths(url: str) -> dict[str, int]:
             counts = {name: await depth(name) for name in (TRANSACTIONAL_QUEUE, BULK_QUEUE, DEAD_QUEUE)}
             counts[WAITING] = sum([await depth(delay_queue(seconds)) for seconds in TIERS])
     except ChannelNotFoundEntity:
-        raise Mismatch("RabbitMQ: a queue is missing; `chopar up` declares it") from None
+        raise Mismatch(f"RabbitMQ: a queue is missing; {DECLARED_BY}") from None
     except BROKEN as error:
         raise Unreachable(SETTING, "RabbitMQ", problem(error), "see RabbitMQ's own log") from None
     finally:

@@ -14,7 +14,7 @@ from rabbit.consequences import Terms
 from rabbit.lifecycle import Lifecycle
 from rabbit.link import SETTING as RABBIT_SETTING
 from rabbit.mail import email_task
-from rabbit.outage import Outage
+from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
 from rabbit.smtp import Away, Mailer
@@ -29,13 +29,12 @@ logger = logging.getLogger("rabbit")
 def main() -> int:
     """0 after a stop by signal, 1 with one line on stderr if something that a person can mend keeps it from starting."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for library in ("aio_pika", "aiormq"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # they tell each failure of each try; Outage tells it once
+    quiet_libraries()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         asyncio.run(run(read_settings()))
     except ChoparError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"chopar: {error}\n")
         return 1
     return 0
 
@@ -47,7 +46,7 @@ async def run(settings: Settings) -> None:
     templates = checked_templates(settings)
     tasks = Tasks()
     tasks.task("email")(email_task(mailer, templates, settings.mail_from))
-    await topology.verify(rabbit_url)
+    await topology.declare(rabbit_url)
     await reachable(mailer)
     async with open_store(settings.store_url) as store:
         rabbit = Outage("RabbitMQ")

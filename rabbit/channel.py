@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from activity.jobs import Job
-from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, RETRY_EXCHANGE
-from rabbit.letters import DELAY_HEADER, Letter, first_letter
+from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, DELAY_HEADER, RETRY_EXCHANGE
+from rabbit.letters import Letter, first_letter
 from rabbit.source import Delivery, Lane
 
 _BULK: Final = "email.bulk."

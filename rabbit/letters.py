@@ -9,18 +9,15 @@ from activity.names import (
     ATTEMPT_HEADER,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
+    DELAY_HEADER,
     JOB_HEADER,
     JOBS_EXCHANGE,
+    KEY_HEADER,
     REASON_HEADER,
+    REPLY_HEADER,
     RETRY_EXCHANGE,
 )
 
-DELAY_HEADER: Final = "chopar-delay"
-"""On a message for `chopar.retry`: how many seconds it waits, one of `activity.retry.TIERS`."""
-REPLY_HEADER: Final = "chopar-reply"
-"""On a dead letter: the words of the far end, cut to `LONGEST_REPLY` characters."""
-KEY_HEADER: Final = "chopar-key"
-"""On a dead letter: the routing key it had, so that it can be replayed to where it came from."""
 LONGEST_REPLY: Final = 500
 
 Header = str | int

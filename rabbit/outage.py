@@ -47,6 +47,12 @@ class Outage:
             logger.warning("%s is back after %.1f s", self._what, self._clock() - self._since)
 
 
+def quiet_libraries() -> None:
+    """aio_pika and aiormq tell each failure of each try; `Outage` tells it once."""
+    for library in ("aio_pika", "aiormq"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
 async def wait(failures: int) -> None:
     """Sleeps before the try that follows failure number `failures` (from 1): longer each time, at most 5 s, never 0."""
     ceiling = backoff(failures, FIRST_WAIT, LONGEST_WAIT, 1.0)

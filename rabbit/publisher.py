@@ -15,6 +15,7 @@ from activity.jobs import Job
 from rabbit.letters import Letter, first_letter
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
+from rabbit.topology import DECLARED_BY
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Publisher:
         route = (letter.exchange, letter.key)
         if route not in self._unroutable:
             self._unroutable.add(route)
-            text = f"RabbitMQ {what} ({letter.exchange}, key {letter.key}); kept and tried again until `chopar up` declares it"
+            text = f"RabbitMQ {what} ({letter.exchange}, key {letter.key}); kept and tried again; {DECLARED_BY}"
             logger.error("%s", Unroutable(text))
 
     def _found(self, letter: Letter) -> None:

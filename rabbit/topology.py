@@ -21,6 +21,7 @@ from activity.names import (
     BULK_QUEUE,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
+    DELAY_HEADER,
     JOBS_EXCHANGE,
     LIFECYCLE_EXCHANGE,
     RETRY_EXCHANGE,
@@ -28,7 +29,6 @@ from activity.names import (
     delay_queue,
 )
 from activity.retry import TIERS
-from rabbit.letters import DELAY_HEADER
 from rabbit.link import BROKEN, SETTING, connect, problem
 
 Arguments = Mapping[str, str | int]
@@ -42,7 +42,7 @@ every lost connection counts as well, and explicit since RabbitMQ 4 has one of 2
 NO_LIMIT: Final = 2**31 - 1
 """For the queue of dead letters: at the default limit of RabbitMQ 4 a message without a dead-letter exchange is deleted."""
 TIMEOUT: Final = 30.0
-DECLARED_BY: Final = "`chopar up` declares it"
+DECLARED_BY: Final = "a notifier or mailer declares it when it starts"
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -109,7 +109,7 @@ async def declare(url: str) -> None:
 
 
 async def verify(url: str) -> None:
-    """Looks whether every exchange and queue is there, and changes nothing: workers call it at their start.
+    """Looks whether every exchange and queue is there, and changes nothing.
 
     Raises Mismatch that names the first one missing, Unreachable if RabbitMQ does not answer.
     """

@@ -7,6 +7,7 @@ from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
+from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
 from rabbit.topology import declare
@@ -43,6 +44,7 @@ class JobsPart:
     async def open(self, stack: AsyncExitStack) -> None:
         if self._url is None:
             raise SettingError(f"{PREFIX}RABBIT_URL", "is not set and no `chopar up` runs here; start it, or set amqp://…")
+        quiet_libraries()
         await declare(self._url)
         self._publisher = await stack.enter_async_context(Publisher(self._url))
 

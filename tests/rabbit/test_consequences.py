@@ -3,11 +3,20 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, DEAD_QUEUE, JOB_HEADER, REASON_HEADER, RETRY_EXCHANGE
+from activity.names import (
+    ATTEMPT_HEADER,
+    DEAD_EXCHANGE,
+    DEAD_QUEUE,
+    DELAY_HEADER,
+    JOB_HEADER,
+    REASON_HEADER,
+    REPLY_HEADER,
+    RETRY_EXCHANGE,
+)
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from activity.retry import TIERS
 from rabbit.consequences import SHORT, Terms, letter_after, put_off, settled
-from rabbit.letters import DELAY_HEADER, REPLY_HEADER, Letter
+from rabbit.letters import Letter
 from tests.rabbit.orders import make_job
 
 JOB, BODY = make_job(), b"as it came"

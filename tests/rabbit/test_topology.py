@@ -110,7 +110,7 @@ async def test_a_worker_finds_what_is_missing_and_declares_nothing(rabbit: str) 
     async with broker.opened(rabbit) as channel:
         await channel.queue_delete(BULK_QUEUE)
     for _ in range(2):
-        with pytest.raises(Mismatch, match=r"queue email\.bulk is missing; `chopar up` declares it"):
+        with pytest.raises(Mismatch, match=r"queue email\.bulk is missing; a notifier or mailer declares it"):
             await topology.verify(rabbit)
     await topology.declare(rabbit)
 
