@@ -1,0 +1,136 @@
+"""The apps as they are put together, without a broker: each agent runs in Faust's test context."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from activity import names
+from activity.chunk import Chunk
+from activity.events import log_value
+from activity.order import decode
+from activity.sequencing import Pair
+from activity.settings import Settings, parse_settings
+from store.log import Appended, Entry
+from streams.app import App, create_app, create_notify_app, partition_of
+from streams.outputs import Outputs
+from streams.parts import JobsPart, StorePart
+from tables.users import Users
+from tests.activity.examples import Record, chunk, value
+from tests.processes import ROOT
+
+Batches = Mapping[tuple[str, int], Iterable[Pair]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    given = {
+        "CHOPAR_KAFKA_URL": "kafka://127.0.0.1:1",
+        "CHOPAR_DATA_DIR": str(tmp_path),
+        "CHOPAR_RULES": str(ROOT / "rules.toml"),
+        "CHOPAR_TEMPLATES": str(ROOT / "templates"),
+    }
+    return parse_settings(given)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Pair]]:
+    """What went to Kafka: topic, partition, pair."""
+    found: list[tuple[str, int, Pair]] = []
+
+    async def once(self: Outputs, batches: Batches) -> None:
+        found.extend((topic, partition, pair) for (topic, partition), pairs in batches.items() for pair in pairs)
+
+    monkeypatch.setattr(Outputs, "_once", once)
+    return found
+
+
+async def done(app: App, name: str, given: Chunk) -> None:
+    """Have the agent work on one chunk, as Faust would, until it is done."""
+    try:
+        async with app.agents[name].test_context() as agent, asyncio.timeout(30):
+            await agent.put(given)
+            while not given.finished:  # noqa: ASYNC110  (what is waited for is a flag)
+                await asyncio.sleep(0.01)
+    finally:
+        cast(Any, app.consumer)._thread.thread_loop.close()  # it was never started, so nobody stops it
+
+
+def user_of(partition: int) -> str:
+    return next(f"u-{n}" for n in range(1000) if partition_of(f"u-{n}".encode(), 8) == partition)
+
+
+async def test_the_sequencer_sends_then_writes_and_moves_what_lies_on_the_wrong_partition(
+    settings: Settings, sent: list[tuple[str, int, Pair]]
+) -> None:
+    app = create_app(settings)
+    ours, strange = user_of(3), user_of(5)
+    records = [
+        Record(ours.encode(), value(subject=ours)),
+        Record(strange.encode(), value(subject=strange)),
+        Record(None, value(subject=ours, id="e-2")),
+        Record(b"k", b"junk"),
+    ]
+    given = chunk(*records, partition=3)
+    await done(app, "sequencer", given)
+    assert [(topic, partition, pair[0]) for topic, partition, pair in sent] == [
+        (names.LOG, 3, ours.encode()),
+        (names.DEAD, 3, b"k"),
+        (names.EVENTS, 5, strange.encode()),
+        (names.EVENTS, 3, ours.encode()),
+        (names.USERS_CHANGELOG, 3, ours.encode()),
+    ]
+    state = cast(Users, app.tables["users"]).partition(3).get(ours.encode())
+    assert state is not None
+    assert decode(state).position == 1
+
+
+async def test_the_archiver_writes_the_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries: list[Entry] = []
+
+    async def append(self: StorePart, given: list[Entry]) -> Appended:
+        entries.extend(given)
+        return Appended(len(given))
+
+    monkeypatch.setattr(StorePart, "append", append)
+    given = chunk(Record(b"u-1", log_value(value(), 1, "logged", 0.0)), topic=names.LOG)
+    await done(create_app(settings), "archiver", given)
+    assert [entry.event_id for entry in entries] == ["e-1"]
+
+
+async def test_the_notifier_publishes_what_the_shops_rules_say(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Any] = []
+
+    async def publish(self: JobsPart, given: list[Any]) -> None:
+        jobs.extend(given)
+
+    monkeypatch.setattr(JobsPart, "publish", publish)
+    event = value(type="user.signed_up", data={"email": "ann@shop.example", "name": "Ann"})
+    given = chunk(Record(b"u-1", log_value(event, 1, "logged", 0.0)), topic=names.LOG)
+    await done(create_notify_app(settings), "notifier", given)
+    assert [(job.rule, job.to) for job in jobs] == [("welcome", "ann@shop.example")]
+
+
+def test_kafkas_own_partitions() -> None:
+    """Figures of `org.apache.kafka.common.utils.Utils.murmur2`, from Kafka's UtilsTest."""
+    murmur2 = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
+    for key, hashed in murmur2.items():
+        assert partition_of(key, 2**31) == hashed & 0x7FFFFFFF
+
+
+async def test_the_topics_and_the_table_have_the_names_of_the_contract(settings: Settings) -> None:
+    app = create_app(settings)
+    assert {topic: agent for agent in app.agents.values() for topic in agent.get_topic_names()} == {
+        names.EVENTS: app.agents["sequencer"],
+        names.LOG: app.agents["archiver"],
+    }
+    assert cast(Users, app.tables["users"]).changelog_topic_name == names.USERS_CHANGELOG
+    assert (app.conf.id, create_notify_app(settings).conf.id) == ("chopar", "chopar-notify")
+
+
+async def test_fausts_own_pages_are_closed(settings: Settings) -> None:
+    app = create_app(settings)
+    closed = ("faust.web.apps.router:blueprint", "faust.web.apps.tables.blueprint", "faust.web.apps.stats:blueprint")
+    assert not {path for _, path in app.web._enabled_blueprints()} & set(closed)
