@@ -147,6 +147,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         value_serializer="raw",
         topic_partitions=settings.partitions,
         topic_disable_leader=True,
+        table_standby_replicas=0,  # one would read every state of the others; a recovery takes little longer without
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
         broker_heartbeat_interval=3.0,

@@ -16,6 +16,7 @@ from faust.types import TP
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
 from streams.producer import Producer
+from tables.users import Users
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -63,6 +64,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._chunked: frozenset[str] = frozenset()
+        self._tables: dict[str, Users] = {}
         self._inflight: defaultdict[TP, deque[ChunkMessage]] = defaultdict(deque)
         super().__init__(*args, **kwargs)
 
@@ -72,6 +74,8 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         topics = (topic for topic in self.app.topics if isinstance(topic.schema, Chunks))
         self._chunked = frozenset(name for topic in topics for name in topic.topics)
+        tables = (table for table in self.app.tables.values() if isinstance(table, Users))
+        self._tables = {table.changelog_topic_name: table for table in tables}
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -114,7 +118,7 @@ class Consumer(driver.Consumer):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  (the name is Faust's)
-        """The next records: for a chunked topic one message for each partition and fetch."""
+        """The next records: for a chunked topic, and a table that is recovered, one message for each partition and fetch."""
         records, active = await self._wait_next_records(timeout)
         if not records or self.should_stop:
             return
@@ -138,6 +142,9 @@ class Consumer(driver.Consumer):
         return not self.flow_active or self.app.consumer_generation_id != generation
 
     def _messages(self, tp: TP, batch: list[Any], generation: int) -> Iterable[Any]:
+        if (users := self._tables.get(tp.topic)) is not None:
+            users.restore(tp.partition, batch)
+            return [self._to_message(tp, batch[-1])]  # by its offset Faust sees how far the recovery is
         if tp.topic not in self._chunked:
             return (self._to_message(tp, record) for record in batch)
         start = self._read_offset.get(tp)

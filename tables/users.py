@@ -1,12 +1,13 @@
 """The table `users`: one state of bytes for each user, written a chunk at a time."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
 from faust.stores.memory import Store
 
+from activity.chunk import Record
 from activity.order import peek
 
 Send = Callable[[str, Mapping[bytes, bytes]], Awaitable[None]]
@@ -56,6 +57,22 @@ class Users(faust.Table[bytes, bytes]):
                 waiting.pop(user, None)
             else:
                 waiting[user] = since
+
+    def restore(self, partition: int, records: Sequence[Record]) -> None:
+        """Take in records of the changelog as they were read. Faust would spend 150 µs on each."""
+        data, partitions = self._memory.data, self._memory._key_partition
+        for record in records:
+            if record.key is None:  # not of a table
+                continue
+            if record.value is None:
+                data.pop(record.key, None)
+                partitions.pop(record.key, None)
+            else:
+                data[record.key] = record.value
+                partitions[record.key] = partition
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        """Faust's way in. Nothing is left to do: `restore` took in all that was read, in order, before Faust saw it."""
 
     async def on_recovery_completed(self, active_tps: set[Any], standby_tps: set[Any]) -> None:
         """After a rebalance: find out anew for whom events wait; the states tell."""

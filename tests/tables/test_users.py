@@ -8,7 +8,7 @@ import pytest
 
 from activity.order import State, advance, encode
 from tables.users import Users
-from tests.activity.examples import event
+from tests.activity.examples import Record, event
 
 
 @pytest.fixture
@@ -61,6 +61,14 @@ async def test_waiting_users_are_known_by_partition_and_forgotten_when_nothing_w
     assert users.partition(2).waiting == {}
     await users.write(1, {b"u": state(2, 1)}, ignore)
     assert users.partition(1).waiting == {}
+
+
+async def test_a_recovery_takes_in_the_newest_state_of_each_user(users: Users) -> None:
+    users.restore(1, [Record(b"u", state(1)), Record(b"v", state(2)), Record(b"u", state(1, 2)), Record(None, b"junk")])
+    users.restore(1, [Record(b"v", None)])
+    assert users.partition(1).get(b"u") == state(1, 2)
+    assert users.partition(1).get(b"v") is None
+    assert users.partition(2).get(b"u") is None
 
 
 async def test_waiting_users_are_found_out_anew_after_a_recovery(users: Users) -> None:
