@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from activity.errors import ChoparError
 from activity.settings import redact
+from brokers.failures import first_of
 
 AT_ONCE: Final = 4
 TIMEOUT: Final = 60.0
@@ -43,8 +44,8 @@ async def fetch_all(base_url: str, files: Mapping[str, str], folder: Path) -> No
         async with asyncio.TaskGroup() as group:
             for path, checksum in files.items():
                 group.create_task(one(path, checksum))
-    except* ChoparError as errors:
-        raise errors.exceptions[0] from None
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
     finally:
         stop.set()
 

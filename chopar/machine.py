@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from activity.errors import ChoparError
 from activity.settings import Settings
 from brokers import discovery, ports
 from brokers.child import Child
+from brokers.failures import first_of
 from brokers.local import LocalBrokers
 from brokers.lock import is_held
 from chopar.processes import NAMES, inbox, process
@@ -69,8 +69,8 @@ async def _start(local: LocalBrokers, settings: Settings) -> Machine:
         async with asyncio.TaskGroup() as group:
             for child in children.values():
                 group.create_task(local.supervisor.start(child))
-    except* ChoparError as errors:
-        raise errors.exceptions[0] from None
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
     return Machine(found, children)
 
 

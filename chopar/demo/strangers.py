@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
+    KafkaConnectionError,
     KafkaError,
     NotCoordinatorForGroupError,
     for_code,
@@ -21,7 +22,12 @@ from streams.topics import kafka_address
 PATIENCE: Final = 15.0
 """Seconds after which a member that was killed is no longer in its group."""
 IDLE: Final = ("Empty", "Dead", "")
-BUSY: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+BUSY: Final = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    NotCoordinatorForGroupError,
+)
 """For a moment, above all on a new Kafka, which first has to create the topic that it keeps its groups in."""
 
 
@@ -51,6 +57,10 @@ async def _active(settings: Settings) -> list[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_address(settings))
     try:
         await admin.start()
+    except KafkaError as error:
+        await admin.close()
+        raise _unreachable(settings, error) from None
+    try:
         answers = await admin.describe_consumer_groups([APP, NOTIFY_APP])
     except KafkaError as error:
         if isinstance(error, BUSY):

@@ -5,6 +5,7 @@ import os
 import socket
 import sqlite3
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -152,10 +153,18 @@ async def test_a_path_that_is_no_database(tmp_path: Path) -> None:
     assert "unable to open" in await refused(f"sqlite:///{tmp_path / 'folder'}")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o500)
-    assert "may this user write" in await refused(f"sqlite:///{tmp_path / 'closed' / 'chopar.db'}")
+    async with open_store(f"sqlite:///{tmp_path / 'chopar.db'}"):
+        pass  # all is imported now, which somebody else may not be allowed to
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        us = os.geteuid()
+        if us == 0:  # root may write everywhere
+            os.seteuid(65534)
+        try:
+            assert "may this user write" in await refused(f"sqlite:///{folder}/chopar.db")
+        finally:
+            os.seteuid(us)
 
 
 async def test_nobody_listens() -> None:
