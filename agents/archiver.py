@@ -10,6 +10,7 @@ from activity.chunk import Chunk, Record
 from activity.errors import Unreachable
 from activity.events import LogRecord, Refused, decode_log
 from activity.sequencing import Pair, Step, dead_headers
+from agents.failpoints import failpoint
 from agents.patience import patiently
 from store.log import Appended, Entry
 
@@ -30,6 +31,7 @@ class Outputs(Protocol):
 
 async def archiver(chunk: Chunk, *, store: Store, outputs: Outputs) -> None:
     """Write a chunk as one transaction, then let its offsets go. A repeat finds its entries there and changes nothing."""
+    failpoint("archiver.taken")
     entries: list[Entry] = []
     step = Step()
     for record in chunk:
@@ -44,7 +46,9 @@ async def archiver(chunk: Chunk, *, store: Store, outputs: Outputs) -> None:
         appended = await patiently(lambda: store.append(entries), chunk, "the store", (Unreachable,))
         if appended.conflicts:
             await outputs.deliver(chunk, _contradictions(chunk, appended.conflicts))
+    failpoint("archiver.appended")
     chunk.done()
+    failpoint("archiver.done")
 
 
 def _contradictions(chunk: Chunk, entries: Sequence[Entry]) -> Step:

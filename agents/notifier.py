@@ -11,6 +11,7 @@ from activity.events import Refused, decode_log
 from activity.jobs import Job
 from activity.rules import Rules
 from activity.sequencing import Step, dead_headers
+from agents.failpoints import failpoint
 from agents.patience import patiently
 
 
@@ -30,6 +31,7 @@ class Outputs(Protocol):
 
 async def notifier(chunk: Chunk, *, rules: Rules, jobs: Jobs, outputs: Outputs) -> None:
     """Publish a chunk's jobs, confirmed, then let its offsets go. A repeat makes the same jobs, which are recognised by id."""
+    failpoint("notifier.taken")
     made: list[Job] = []
     step = Step()
     for record in chunk:
@@ -42,7 +44,9 @@ async def notifier(chunk: Chunk, *, rules: Rules, jobs: Jobs, outputs: Outputs) 
         await outputs.deliver(chunk, step)
     if made:
         await patiently(lambda: jobs.publish(made), chunk, "RabbitMQ", ())
+    failpoint("notifier.published")
     chunk.done()
+    failpoint("notifier.done")
 
 
 def read_jobs(record: Record, rules: Rules) -> tuple[list[Job], list[Refused]]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from activity.chunk import Chunk
 from activity.sequencing import Step, sequence
+from agents.failpoints import failpoint
 from tables.users import Users
 
 
@@ -28,8 +29,13 @@ async def sequencer(
     gap_timeout: float,
 ) -> None:
     """Decide a chunk; then outside first, then the state, then the offsets: a crash between two steps repeats, never loses."""
+    failpoint("sequencer.taken")
     step = sequence(chunk, users.partition(chunk.partition), partition_of, gap_timeout)
+    failpoint("sequencer.decided")
     await outputs.deliver(chunk, step)
+    failpoint("sequencer.delivered")
     if step.states:
         await users.write(chunk.partition, step.states, partial(outputs.changelog, chunk))
+    failpoint("sequencer.written")
     chunk.done()
+    failpoint("sequencer.done")

@@ -71,10 +71,10 @@ class Installation:
         self.mailer = self.process(MAILER, "mailer")
         self.all = (self.worker, self.notifier, self.mailer)
 
-    def process(self, command: tuple[str, ...], name: str) -> Process:
-        """One more of its processes, not started."""
+    def process(self, command: tuple[str, ...], name: str, **more: str) -> Process:
+        """One more of its processes, not started, with `more` in its environment."""
         own = {"CHOPAR_DATA_DIR": str(self._folder / name), "CHOPAR_WEB_PORT": str(ports.choose(1)[0])}
-        return Process(command, {**self._env, **own}, self._folder / f"{name}.log")
+        return Process(command, {**self._env, **own, **more}, self._folder / f"{name}.log")
 
     @asynccontextmanager
     async def running(self, *processes: Process) -> AsyncIterator[None]:

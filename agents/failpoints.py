@@ -1,0 +1,49 @@
+"""Places where a test may have the process killed: `FAILPOINT=sequencer.delivered:3` is SIGKILL at the third pass.
+
+Without the variable each is one call of a function that does nothing, once a chunk.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Final
+
+POINTS: Final = (
+    "sequencer.taken",
+    "sequencer.decided",
+    "sequencer.delivered",
+    "sequencer.written",
+    "sequencer.done",
+    "archiver.taken",
+    "archiver.appended",
+    "archiver.done",
+    "notifier.taken",
+    "notifier.published",
+    "notifier.done",
+)
+
+
+def armed(text: str | None) -> Callable[[str], None]:
+    """The function to call at each point. Raises ValueError if `text` names none."""
+    if not text:
+        return _nothing
+    name, _, count = text.partition(":")
+    if name not in POINTS or not count.isdigit():
+        raise ValueError(f"FAILPOINT: expected one of {', '.join(POINTS)}, a colon and a number, not {text!r}")
+    left = int(count)
+
+    def maybe_die(point: str) -> None:
+        nonlocal left
+        if point == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return maybe_die
+
+
+def _nothing(point: str) -> None:
+    return None
+
+
+failpoint: Final = armed(os.environ.get("FAILPOINT"))
