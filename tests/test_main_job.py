@@ -35,7 +35,8 @@ class Story:
             at = rng.randrange(len(mixed) - 3)
             mixed[at], mixed[at + 2] = mixed[at + 2], mixed[at]
         for _ in range(len(mixed) // 20):  # 5 % come again
-            mixed.insert(rng.randrange(len(mixed)), mixed[rng.randrange(len(mixed))])
+            at = rng.randrange(len(mixed))
+            mixed.insert(rng.randrange(at, len(mixed)) + 1, mixed[at])  # later, or it would wait for its predecessors
         self.events = mixed
 
     @staticmethod

@@ -93,6 +93,20 @@ async def test_what_comes_while_a_recovery_ends_is_not_lost(kafka_url: str, monk
     assert reader.values == list(range(1, 601))
 
 
+async def test_a_partition_without_a_committed_offset_is_read_from_its_beginning(kafka_url: str) -> None:
+    """Fault G: what a rebalance puts away has to be read again, also if nothing was committed before."""
+    lab = await Lab(kafka_url).create()
+    await lab.send(values(1, 20))
+    reader = Reader(done=lambda _: False)
+    async with lab.running(reader.work) as app:
+        await eventually(reader.has(20))
+        await app.consumer.perform_seek()  # as at the end of each rebalance
+        app.flow_control.resume()
+        app.consumer.resume_flow()
+        await eventually(lambda: len(reader.values) == 40)
+    assert reader.values == 2 * list(range(1, 21))
+
+
 async def test_two_workers_share_the_partitions_and_hand_over_without_loss(kafka_url: str) -> None:
     lab = await Lab(kafka_url, partitions=4).create()
     one, two = Reader(), Reader()
