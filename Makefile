@@ -1,6 +1,8 @@
 # The commands of a working day. `make setup` once; the others call it when they must.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests wait more than they compute; each of these has brokers of its own.
+TEST_WORKERS ?= 2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: setup system check format test demo bench lock clean
@@ -36,7 +38,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 test: setup
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 demo: setup
 	$(BIN)/chopar demo $(ARGS)

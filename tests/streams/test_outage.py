@@ -32,7 +32,7 @@ def test_an_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixtur
     outage = KafkaOutage()
     outage.listen()
     noise = logging.getLogger("aiokafka.conn")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO), caplog.at_level(logging.INFO, logger=noise.name):
         noise.error("Unable connect to node with id 1: refused")
         assert caplog.messages == [], "at the start, whoever starts the worker says it"
         outage.ended()
