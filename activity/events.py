@@ -202,6 +202,8 @@ def _invalid(raw: bytes, problem: str) -> Refused:
         return Refused("not-an-object", problem)
     if "missing required field" in problem:
         return Refused("missing-attribute", problem)
+    if "`$.sequence`" in problem:
+        return _not_utf8(raw) or Refused("bad-sequence", 'sequence must be a string of decimal digits, like "7"')
     return _not_utf8(raw) or Refused("bad-attribute", problem)
 
 

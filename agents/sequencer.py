@@ -1,13 +1,18 @@
 """`activity.events` → `activity.log`: drops duplicates, restores each user's order, gives positions."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
+from activity import names
 from activity.chunk import Chunk
 from activity.sequencing import Step, sequence
 from agents.failpoints import failpoint
 from tables.users import Users
+
+log = logging.getLogger(__name__)
 
 
 class Outputs(Protocol):
@@ -32,6 +37,12 @@ async def sequencer(
     failpoint("sequencer.taken")
     step = sequence(chunk, users.partition(chunk.partition), partition_of, gap_timeout)
     failpoint("sequencer.decided")
+    if step.dead:
+        reasons = Counter(dict(headers)[names.REASON_HEADER] or b"" for _, _, headers in step.dead)
+        told = ", ".join(f"{reason.decode()} {count}" for reason, count in reasons.items())
+        log.warning(
+            "%d of %d records of %s/%d go to %s: %s", len(step.dead), len(chunk), chunk.topic, chunk.partition, names.DEAD, told
+        )
     await outputs.deliver(chunk, step)
     failpoint("sequencer.delivered")
     if step.states:

@@ -3,6 +3,7 @@
 Exit codes: 0 it worked; 1 it did not, one line on stderr says why and what to do; 2 wrong usage; 130 Ctrl-C.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -37,7 +38,11 @@ class Commands(click.Group):
             code = 1
         except (click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno != errno.EPIPE and error.filename is not None:
+                raise  # no matter of our output
+            if error.errno != errno.EPIPE:
+                sys.stderr.write(f"chopar: can't write what was asked for ({error.strerror})\n")
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it flushes
             code = 1
         sys.exit(code if isinstance(code, int) else 0)

@@ -10,7 +10,7 @@ import msgspec
 from activity.errors import ChoparError
 from activity.events import rfc3339
 from activity.jobs import JobState
-from chopar.terminal import cell, moment, out, say, table, write_json
+from chopar.terminal import cell, fitting, moment, out, say, table, write_json
 
 if TYPE_CHECKING:
     from store.jobs import AttemptRow, JobHistory, JobRow
@@ -114,10 +114,11 @@ def attempt(row: "AttemptRow") -> dict[str, Any]:
 def show_one(history: "JobHistory") -> None:
     """Two tables for people."""
     job = history.job
-    facts = table(f"Job {cell(job.id)}", ("", ""))
+    facts = table(f"Job {cell(job.id)}", ("fact", "value"), flexible=("value",))
+    facts.show_header = False
     for name, value in document(job).items():
         text = " ".join(value.values()) if isinstance(value, dict) else value
-        facts.add_row(cell(name), cell(text, STYLES.get(job.state, "") if name == "state" else ""))
+        facts.add_row(cell(name), cell(text, STYLES.get(job.state, "") if name == "state" else "", wrap=True))
     columns = ("#", "started (UTC)", "seconds", "outcome", "detail")
     tries = table("Attempts", columns, right=("#", "seconds"), flexible=("detail",))
     for row in history.attempts:
@@ -135,12 +136,13 @@ def show_one(history: "JobHistory") -> None:
 def show_all(found: Sequence["JobRow"], counts: dict[JobState, int], queues: dict[str, int] | None) -> None:
     """Tables for people."""
     columns = ("id", "updated (UTC)", "user", "rule", "state", "attempt", "reason")
-    rows = table("Jobs", columns, right=("attempt",), flexible=("user", "rule", "reason"))
+    rows = []
     for job in found:
         state = cell(job.state, STYLES.get(job.state, ""))
         facts = (cell(job.id), cell(moment(rfc3339(job.updated))), cell(job.user_id), cell(job.rule))
-        rows.add_row(*facts, state, cell(job.attempt), cell(job.reason))
-    out().print(rows)
+        rows.append((*facts, state, cell(job.attempt), cell(job.reason)))
+    drop = ("updated (UTC)", "attempt", "rule", "user")
+    out().print(fitting("Jobs", columns, rows, drop=drop, right=("attempt",), flexible=("user", "rule", "reason")))
     out().print()
     out().print("ledger   " + "  ".join(f"{state} {number:,}" for state, number in counts.items()))
     told = "RabbitMQ does not answer" if queues is None else "  ".join(f"{name} {number:,}" for name, number in queues.items())

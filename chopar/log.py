@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from chopar.terminal import cell, moment, out, say, table, write_json
+from chopar.terminal import cell, fitting, moment, out, say, write_json
 
 if TYPE_CHECKING:
     from store.log import Entry
@@ -30,7 +30,7 @@ def log(user: str, limit: int, before: int | None, type_: str | None, as_json: b
     if as_json:
         write_json({"user": user, "events": [document(entry) for entry in entries], "before": more})
         return
-    show(user, entries)
+    show(user, entries, filtered=type_ is not None or before is not None)
     if more is not None:
         say(f"older ones: --before {more}")
 
@@ -61,16 +61,16 @@ def document(entry: "Entry") -> dict[str, Any]:
     }
 
 
-def show(user: str, entries: list["Entry"]) -> None:
-    """A table for people."""
+def show(user: str, entries: list["Entry"], *, filtered: bool = False) -> None:
+    """A table for people. `filtered`: others were left out."""
     if not entries:
-        say(f"nothing is logged for {cell(user)}")
+        say(f"nothing is logged for {cell(user)}{' that matches' if filtered else ''}")
         return
     columns = ("#", "received (UTC)", "type", "source", "seq", "verdict", "data")
-    rows = table(f"Activity of {cell(user)}", columns, right=("#", "seq"), flexible=("source", "data"))
+    rows = []
     for entry in entries:
         style = "yellow" if entry.verdict == "late" else ""
-        rows.add_row(
+        row = (
             cell(entry.position),
             cell(moment(entry.received)),
             cell(entry.type),
@@ -79,7 +79,9 @@ def show(user: str, entries: list["Entry"]) -> None:
             cell(entry.verdict, style),
             cell(summary(entry.event)),
         )
-    out().print(rows)
+        rows.append(row)
+    title, drop = f"Activity of {cell(user)}", ("source", "data", "received (UTC)", "verdict")
+    out().print(fitting(title, columns, rows, drop=drop, right=("#", "seq"), flexible=("source", "data")))
 
 
 def summary(event: bytes, width: int = 60) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+LEAST: Final = 16
 PIPE_WIDTH: Final = 2000
 """Columns where there is no terminal: a table must not be cut for `grep`."""
 
@@ -63,6 +64,33 @@ def table(title: str, columns: Sequence[str], *, right: Sequence[str] = (), flex
     )
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", no_wrap=name not in flexible)
+    return made
+
+
+def fitting(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence["Text"]],
+    *,
+    drop: Sequence[str],
+    right: Sequence[str] = (),
+    flexible: Sequence[str] = (),
+) -> "Table":
+    """A table of `rows` that fits the terminal. Columns named in `drop` go, first to last, until it does.
+
+    What stays is whole but for the columns in `flexible`, which are cut down to `LEAST` characters before one is dropped.
+    """
+    room = out().width
+    kept = list(range(len(columns)))
+    for name in drop:
+        widths = [max([len(columns[n]), *(row[n].cell_len for row in rows)]) for n in kept]
+        least = [min(width, LEAST) if columns[n] in flexible else width for n, width in zip(kept, widths, strict=True)]
+        if sum(least) + 3 * (len(kept) - 1) <= room:
+            break
+        kept.remove(columns.index(name))
+    made = table(title, [columns[n] for n in kept], right=right, flexible=flexible)
+    for row in rows:
+        made.add_row(*(row[n] for n in kept))
     return made
 
 

@@ -27,6 +27,7 @@ def leave(code: int, why: str) -> NoReturn:
 
 def give_up(error: ChoparError) -> NoReturn:
     """End a process that can't start: one line that says what to do, exit code 1, no traceback."""
-    sys.stderr.write(f"chopar: {error}\n")
-    sys.stderr.flush()
+    stderr = sys.__stderr__ or sys.stderr  # Faust has put its log in the place of the other
+    stderr.write(f"chopar: {error}\n")
+    stderr.flush()
     os._exit(1)

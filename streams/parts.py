@@ -43,7 +43,10 @@ class JobsPart:
 
     async def open(self, stack: AsyncExitStack) -> None:
         if self._url is None:
-            raise SettingError(f"{PREFIX}RABBIT_URL", "is not set and no `chopar up` runs here; start it, or set amqp://…")
+            raise SettingError(
+                f"{PREFIX}RABBIT_URL",
+                "is not set and no `chopar up` runs here, or it is not ready yet; start it, or set amqp://…",
+            )
         quiet_libraries()
         await declare(self._url)
         self._publisher = await stack.enter_async_context(Publisher(self._url))

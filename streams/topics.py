@@ -82,7 +82,10 @@ async def check_topics(settings: Settings) -> list[TopicState]:
 def kafka_address(settings: Settings) -> str:
     """`host:port` of the Kafka that the settings name. Raises SettingError when they name none."""
     if settings.kafka_url is None:
-        raise SettingError(f"{PREFIX}KAFKA_URL", "is not set and no `chopar up` runs here; start it, or set kafka://host:port")
+        raise SettingError(
+            f"{PREFIX}KAFKA_URL",
+            "is not set and no `chopar up` runs here, or it is not ready yet; start it, or set kafka://host:port",
+        )
     parts = urlsplit(settings.kafka_url)
     return f"{parts.hostname}:{parts.port or 9092}"
 

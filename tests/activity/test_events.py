@@ -146,9 +146,14 @@ def test_each_attribute_that_must_be_there(name: str) -> None:
         assert f"`$.{name}`" in problem(extended(b'"%b":%b' % (name.encode(), wrong)))
 
 
-@pytest.mark.parametrize("name", ["sequence", "time", "traceparent"])
+@pytest.mark.parametrize("name", ["time", "traceparent"])
 def test_each_attribute_that_may_be_there(name: str) -> None:
     assert f"`$.{name}`" in problem(value(**{name: 1}))
+
+
+def test_a_sequence_that_is_a_json_number_is_told_how_to_be_written() -> None:
+    refused = decode(b"u-1", value(sequence=1))
+    assert refused == Refused("bad-sequence", 'sequence must be a string of decimal digits, like "7"')
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject"])
