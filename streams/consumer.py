@@ -3,6 +3,7 @@
 It stands above the faults of Faust 0.15.3 and aiokafka that are marked A, B, D, G and "outage" below (`docs/faust.md`).
 """
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from time import monotonic
@@ -109,16 +110,23 @@ class Consumer(driver.Consumer):
 
         A chunk that waits for a far end which is away is let go too, so that an outage never stops a rebalance.
         """
-        if cast(Producer, self.app.producer).held_back:
-            # Its batches would go out once it is a member again, over newer states of the partitions' next owner.
-            leave(0 if self.app.should_stop else TEMPFAIL, "Kafka was away for longer than the group waits for a member")
         for inflight in self._inflight.values():
             for message in inflight:
                 message.chunk.lost = True
             started = [message for message in inflight if message.chunk.started]
             inflight.clear()
             inflight.extend(started)
+        limit = self.app.conf.broker_session_timeout - 2.0
+        finishing = asyncio.ensure_future(self._finish())
+        done, _ = await asyncio.wait({finishing}, timeout=limit)  # not wait_for: Faust swallows a cancellation in there
+        if not done:
+            # What Kafka has not taken would go out later, over newer states of the partitions' next owner.
+            leave(0 if self.app.should_stop else TEMPFAIL, f"what was begun is not finished after {limit:.0f} s")
+        await finishing
+
+    async def _finish(self) -> None:
         await super().wait_empty()
+        await cast(Producer, self.app.producer).emptied()
 
     async def perform_seek(self) -> None:
         """A: at the end of a recovery Faust lets records in, then clears the queues they went to. Hold the flow till then."""

@@ -1,5 +1,6 @@
 """The producer: whole batches, and a fence that a worker which was paused too long can't pass."""
 
+import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from time import monotonic
 from typing import Any
@@ -19,11 +20,9 @@ class Producer(driver.Producer):
     another worker may own the partitions, and a late write would go over its newer states.
     """
 
-    held_back = False
-    """Whether batches wait because the group has not confirmed this member lately."""
-
     async def on_start(self) -> None:
         await super().on_start()
+        self._undelivered: set[asyncio.Future[Any]] = set()
         conf = self.app.conf
         self._pause_limit = conf.broker_session_timeout - conf.broker_heartbeat_interval
         self._touch_limit = conf.broker_session_timeout - 2.0
@@ -33,10 +32,8 @@ class Producer(driver.Producer):
 
         async def fenced(node: Any, request: Any, **options: Any) -> Any:
             self._check_pause()
-            if isinstance(request, ProduceRequest):
-                self.held_back = self._is_out_of_touch()
-                if self.held_back:
-                    raise NodeNotReadyError("not confirmed as a member of the group lately")
+            if isinstance(request, ProduceRequest) and self._is_out_of_touch():
+                raise NodeNotReadyError("not confirmed as a member of the group lately")
             return await send(node, request, **options)
 
         client.send = fenced
@@ -60,6 +57,11 @@ class Producer(driver.Producer):
             self._beat = monotonic()
             await self.sleep(0.1)
 
+    async def emptied(self) -> None:
+        """Returns once all that was sent is acknowledged, or has failed."""
+        while self._undelivered:
+            await asyncio.wait(self._undelivered)
+
     async def send_pairs(
         self, topic: str, partition: int, pairs: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]]
     ) -> list[Awaitable[Any]]:
@@ -69,9 +71,14 @@ class Producer(driver.Producer):
         batch = producer.create_batch()
         for key, value, headers in pairs:
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:  # full
-                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition)))
                 batch = producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
         if batch.record_count():
-            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition)))
         return sent
+
+    def _tracked(self, delivery: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        self._undelivered.add(delivery)
+        delivery.add_done_callback(self._undelivered.discard)
+        return delivery

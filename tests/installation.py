@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from brokers import ports
+from streams.exits import SOFTWARE, TEMPFAIL
 from tests.processes import MAILER, NOTIFIER, ROOT, WORKER, Process
 
 
@@ -99,10 +100,17 @@ class Installation:
         database.close()
         return found
 
+    def _start_again(self) -> None:
+        """As a supervisor does: a process that left to be safe comes back."""
+        for process in self.all:
+            if process.left in (SOFTWARE, TEMPFAIL):
+                process.start()
+
     async def until(self, true: Callable[[], bool], what: str, within: float = 180.0) -> None:
         try:
             async with asyncio.timeout(within):
-                while not true():  # noqa: ASYNC110  (what is waited for is in a file that others write)
+                while not true():
+                    self._start_again()
                     await asyncio.sleep(0.3)
         except TimeoutError:
             logs = "\n".join(f"--- {process.log.name}\n{process.tail(15)}" for process in self.all if process.log.exists())

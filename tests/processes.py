@@ -57,6 +57,11 @@ class Process:
             raise AssertionError(f"it did not end within {timeout} s:\n{self.tail()}") from None
 
     @property
+    def left(self) -> int | None:
+        """Its exit code, if it has ended."""
+        return None if self._popen is None else self._popen.poll()
+
+    @property
     def running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 

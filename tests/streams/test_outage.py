@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,28 @@ async def test_a_worker_stops_while_kafka_is_away(private_kafka: Node[Kafka], tm
         await ours.until(lambda: ours.stored("u-") == 20, "stored")
         await private_kafka.kill()
         assert await asyncio.to_thread(ours.worker.stop) == 0
+
+
+@pytest.mark.timeout(400)
+async def test_a_worker_whose_states_hang_leaves_before_its_partitions_move(kafka_url: str, tmp_path: Path) -> None:
+    """What Kafka has not taken would go out later, over the newer states of the next owner."""
+    run = f"b{uuid.uuid4().hex[:8]}"
+    users = [f"{run}-{n}" for n in range(40)]
+    block = tmp_path / "block"
+    ours = Installation(tmp_path, kafka_url)
+    blocked = ours.process((sys.executable, "-m", "tests.streams.blocked_worker"), "blocked", BLOCK=str(block))
+    async with ours.running(blocked):
+        await send(kafka_url, events(users, 1, 20), rate=10_000)
+        await ours.until(lambda: ours.stored(f"{run}-") == 800, "the first events stored")
+        block.touch()
+        await send(kafka_url, events(users, 21, 40), rate=10_000)
+        async with ours.running(ours.worker):
+            assert await asyncio.to_thread(blocked.wait) == TEMPFAIL
+            block.unlink()
+            await send(kafka_url, events(users, 41, 60), rate=10_000)
+            await ours.until(lambda: ours.stored(f"{run}-") == 2400, "all events stored")
+    for user, records in (await read_log(kafka_url, set(users))).items():
+        assert sorted(set(records)) == [(n, f"{user}-{n}") for n in range(1, 61)]
 
 
 @pytest.mark.timeout(400)

@@ -18,14 +18,22 @@ class FakeApp:
 
     def __init__(self) -> None:
         self.tables = self.recovery = self.producer = self.client = self
-        self.rebalancing = True
         self.in_recovery = True
         self.consumer_generation_id = 1
         self.remaining = 100
         self.answers = True
+        self.consumer = self
+        self.active_offsets = {"changelog/0": -1, "changelog/1": 7}
+        self.sought: list[dict[str, int]] = []
 
     def active_remaining_total(self) -> int:
         return self.remaining
+
+    def active_remaining(self) -> dict[str, int]:
+        return {"changelog/0": self.remaining, "changelog/1": 0}
+
+    async def seek_wait(self, offsets: dict[str, int]) -> None:
+        self.sought.append(offsets)
 
     def _ensure_producer(self) -> Any:
         return self
@@ -49,10 +57,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def test_a_recovery_that_stalls_ends_the_process(clock: list[float]) -> None:
-    watch = RecoveryWatch(FakeApp())
+    app = FakeApp()
+    watch = RecoveryWatch(app)
     await watch.look()
-    clock[0] = 30.0
+    clock[0] = 10.0
     await watch.look()
+    assert app.sought == []
+    for clock[0] in (11.0, 12.0, 30.0):
+        await watch.look()
+    assert app.sought == [{"changelog/0": 0}], "once, from where Faust counts"
     clock[0] = 31.0
     with pytest.raises(Left, match="no progress for 30 s"):
         await watch.look()
@@ -70,7 +83,7 @@ async def test_progress_is_no_stall(clock: list[float], progress: str) -> None:
 
 async def test_a_worker_at_work_is_no_stall(clock: list[float]) -> None:
     app = FakeApp()
-    app.in_recovery = app.rebalancing = False
+    app.in_recovery = False
     watch = RecoveryWatch(app)
     for _ in range(10):
         clock[0] += 29.0
