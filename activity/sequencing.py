@@ -18,6 +18,11 @@ Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
 
 
+LARGEST_DEAD: Final = 1024 * 1024
+"""The most bytes that key and value of a dead letter may have; of a larger one the first `CUT` of each are kept."""
+CUT: Final = 64 * 1024
+
+
 class Step(msgspec.Struct):
     """What is to be sent, then written. `log` in order; `moved` by partition; `states` are table values by user.
 
@@ -60,7 +65,7 @@ class _Work:
 
     def run(self) -> Step:
         for record in self._chunk.records:
-            if record.headers and (names.KIND_HEADER, names.TICK) in record.headers:
+            if record.headers and _is_tick(record):
                 self._tick(record)
             else:
                 self._event(record)
@@ -136,7 +141,13 @@ class _Work:
 
     def _refuse(self, record: Record, refused: Refused) -> None:
         origin = (self._chunk.topic, self._chunk.partition, record.offset)
-        self._out.dead.append((record.key, record.value, dead_headers(record.headers, refused, *origin)))
+        key, value = record.key, record.value
+        headers = dead_headers(record.headers, refused, *origin)
+        size = len(key or b"") + len(value or b"")
+        if size > LARGEST_DEAD:  # it came compressed, and would not fit as it is; it stands whole at its origin
+            key, value = (key or b"")[:CUT], (value or b"")[:CUT]
+            headers = [*dead_headers((), refused, *origin), (names.CUT_HEADER, str(size).encode())]
+        self._out.dead.append((key, value, headers))
         self._count("dead")
 
     def _move(self, record: Record, user: bytes) -> None:
@@ -149,6 +160,11 @@ class _Work:
     def _count(self, what: str) -> None:
         counts = self._out.counts
         counts[what] = counts.get(what, 0) + 1
+
+
+def _is_tick(record: Record) -> bool:
+    """An event whose sender copied the header is none: a tick has no key and no content."""
+    return record.key is None and record.value in (None, b"{}") and (names.KIND_HEADER, names.TICK) in record.headers
 
 
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)

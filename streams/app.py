@@ -17,7 +17,7 @@ from agents.archiver import archiver
 from agents.notifier import notifier
 from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
-from streams.exits import give_up, leave
+from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
@@ -70,7 +70,8 @@ class App(faust.App):
 
     async def stop(self) -> None:
         """Stop in order, or, when Kafka is away and leaving the group would wait for it, at the deadline."""
-        deadline = Timer(STOP_DEADLINE, leave, (0, f"stopping took longer than {STOP_DEADLINE:.0f} s; is Kafka away?"))
+        code = SOFTWARE if self.crashed else 0
+        deadline = Timer(STOP_DEADLINE, leave, (code, f"stopping took longer than {STOP_DEADLINE:.0f} s; is Kafka away?"))
         deadline.daemon = True
         deadline.start()
         try:

@@ -65,6 +65,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Outage: Faust crashes the worker when a commit fails. The offsets are committed with the next ones instead."""
         mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        if not mine:
+            return False
         try:
             await self._ensure_consumer().commit(
                 {driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(offset, "") for tp, offset in mine.items()}
@@ -121,7 +123,10 @@ class Consumer(driver.Consumer):
         done, _ = await asyncio.wait({finishing}, timeout=limit)  # not wait_for: Faust swallows a cancellation in there
         if not done:
             # What Kafka has not taken would go out later, over newer states of the partitions' next owner.
-            leave(0 if self.app.should_stop else TEMPFAIL, f"what was begun is not finished after {limit:.0f} s")
+            leave(
+                0 if self.app.should_stop and not self.app.crashed else TEMPFAIL,
+                f"what was begun is not finished after {limit:.0f} s",
+            )
         await finishing
 
     async def _finish(self) -> None:
@@ -148,7 +153,10 @@ class Consumer(driver.Consumer):
         if not records or self.should_stop:
             return
         if not self.flow_active:
-            await super().perform_seek()
+            try:
+                await super().perform_seek()
+            except Exception as error:  # noqa: BLE001  (as Faust does: the recovery that comes seeks anyway)
+                self.log.debug("seek put off: %r", error)
             return
         generation = self.app.consumer_generation_id
         for tp, batch in records.items():

@@ -168,3 +168,17 @@ def test_a_state_that_is_full_refuses_and_stays() -> None:
 def test_a_header_that_only_looks_like_a_tick_is_none() -> None:
     step = work([msgspec.structs.replace(record(1), headers=[(names.KIND_HEADER, b"tock")])], Table())
     assert step.counts == {"logged": 1}
+
+
+def test_a_dead_letter_that_could_not_be_sent_whole_is_cut_and_says_so() -> None:
+    """A record that came compressed may be larger than any topic takes."""
+    step = sequence(chunk(Record(b"u-1", b"x" * 3_000_000)), Table(), lambda _: 0, GAP)
+    [(key, value, headers)] = step.dead
+    assert (key, value) == (b"u-1", b"x" * 65536)
+    assert dict(headers)["chopar-cut"] == b"3000003"
+    assert dict(headers)["chopar-reason"] == b"too-big"
+
+
+def test_an_event_whose_sender_copied_the_header_of_a_tick_is_an_event() -> None:
+    step = sequence(chunk(Record(b"u-1", value(), headers=[(names.KIND_HEADER, names.TICK)])), Table(), lambda _: 0, GAP)
+    assert step.counts == {"logged": 1}

@@ -83,8 +83,8 @@ async def test_a_memory_that_dies_with_the_consumer_does_not_help(lab: Lab) -> N
     assert account.balance == 8 + 12
 
 
-async def test_an_idempotent_producer_numbers_its_records(lab: Lab) -> None:
-    """Kafka can do this for the producer's own retries: each record has a number, and the broker drops one that it
+async def test_an_idempotent_producer_does_not_know_a_second_send(lab: Lab) -> None:
+    """Kafka does this for the producer's own retries: each record has a number, and the broker drops one that it
     has. It can't know that a program calls `send` again for the same thing; for that there is the id."""
     topic = await lab.topic()
 
