@@ -17,6 +17,7 @@ from faust.types import TP
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
 from streams.producer import Producer
+from streams.records import read_any_header
 from tables.users import Users
 
 
@@ -27,6 +28,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """When the group last confirmed this member: the monotonic time at which the heartbeat was sent that it answered."""
 
     async def on_start(self) -> None:
+        read_any_header()
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
         heartbeat = coordinator._do_heartbeat

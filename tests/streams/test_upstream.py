@@ -4,9 +4,11 @@ import inspect
 from importlib.metadata import version
 
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer import AIOKafkaProducer, sender
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.app.base import BootStrategy
 from faust.stores.memory import Store
 from faust.tables.recovery import Recovery
@@ -58,4 +60,6 @@ def test_fields_that_are_read_or_written() -> None:
     assert "self.data" in source
     assert "self._key_partition" in source
     assert "self.enable_web" in inspect.getsource(BootStrategy)
+    assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher), "a fetch is read by what stands in this name"
+    assert "self._buffer" in inspect.getsource(_DefaultRecordBatchPy._maybe_uncompress)
     assert "client.send(node_id, request)" in inspect.getsource(sender), "the fence stands before each produce request"
