@@ -13,6 +13,7 @@ from activity import names, order
 from activity.chunk import Chunk, Record
 from activity.events import Event, Headers, Refused, decode, log_value
 from activity.order import Accepted, Decision, Duplicate, State
+from activity.ticks import gap_timeout_of
 
 Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
@@ -47,17 +48,16 @@ class Partition(Protocol):
         """The users for whom an event waits, and since when (Unix seconds)."""
 
 
-def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], gap_timeout: float) -> Step:
-    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key. `gap_timeout`: in seconds."""
-    return _Work(chunk, states, partition_of, gap_timeout).run()
+def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> Step:
+    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key."""
+    return _Work(chunk, states, partition_of).run()
 
 
 class _Work:
     """One chunk's work: the states it has opened, and what it has led to so far."""
 
-    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], gap_timeout: float) -> None:
-        self._chunk, self._states = chunk, states
-        self._partition_of, self._gap_timeout = partition_of, gap_timeout
+    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> None:
+        self._chunk, self._states, self._partition_of = chunk, states, partition_of
         self._open: dict[bytes, State] = {}
         self._known: dict[bytes, int] = {}
         self._changed: dict[bytes, int] = {}
@@ -65,8 +65,9 @@ class _Work:
 
     def run(self) -> Step:
         for record in self._chunk.records:
-            if record.headers and _is_tick(record):
-                self._tick(record)
+            gap_timeout = gap_timeout_of(record) if record.headers else None
+            if gap_timeout is not None:
+                self._tick(record, gap_timeout)
             else:
                 self._event(record)
         self._out.states = {user: order.encode(self._open[user], offset) for user, offset in self._changed.items()}
@@ -113,9 +114,9 @@ class _Work:
             else:
                 self._count("waiting")
 
-    def _tick(self, record: Record) -> None:
-        """Give up the gaps that are too old by the record's time: read again after a crash, it decides the same."""
-        before = record.timestamp / 1000 - self._gap_timeout
+    def _tick(self, record: Record, gap_timeout: float) -> None:
+        """Give up the gaps that are too old by the tick's own time and timeout: read again, it decides the same."""
+        before = record.timestamp / 1000 - gap_timeout
         touched = set(self._open)
         for user in [user for user, since in self._states.waiting.items() if since <= before and user not in touched]:
             value = self._states.get(user)
@@ -160,11 +161,6 @@ class _Work:
     def _count(self, what: str) -> None:
         counts = self._out.counts
         counts[what] = counts.get(what, 0) + 1
-
-
-def _is_tick(record: Record) -> bool:
-    """An event whose sender copied the header is none: a tick has no key and no content."""
-    return record.key is None and record.value in (None, b"{}") and (names.KIND_HEADER, names.TICK) in record.headers
 
 
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)

@@ -31,11 +31,10 @@ async def sequencer(
     users: Users,
     outputs: Outputs,
     partition_of: Callable[[bytes], int],
-    gap_timeout: float,
 ) -> None:
     """Decide a chunk; then outside first, then the state, then the offsets: a crash between two steps repeats, never loses."""
     failpoint("sequencer.taken")
-    step = sequence(chunk, users.partition(chunk.partition), partition_of, gap_timeout)
+    step = sequence(chunk, users.partition(chunk.partition), partition_of)
     failpoint("sequencer.decided")
     if step.dead:
         reasons = Counter(dict(headers)[names.REASON_HEADER] or b"" for _, _, headers in step.dead)

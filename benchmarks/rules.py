@@ -83,7 +83,7 @@ def main() -> None:
     def all_sequenced() -> None:
         memory = Memory()
         for at in range(0, len(given), arguments.chunk):
-            step: Step = sequence(Chunk("activity.events", 0, given[at : at + arguments.chunk]), memory, lambda _: 0, 5.0)
+            step: Step = sequence(Chunk("activity.events", 0, given[at : at + arguments.chunk]), memory, lambda _: 0)
             memory.states.update(step.states)
 
     full = State()

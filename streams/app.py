@@ -97,7 +97,7 @@ def create_app(settings: Settings) -> App:
     outputs = Outputs(app)
     users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
     where = partial(partition_of, partitions=settings.partitions)
-    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where, gap_timeout=settings.gap_timeout)
+    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 

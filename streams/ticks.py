@@ -6,6 +6,7 @@ import time
 from aiokafka.errors import KafkaError
 
 from activity import names
+from activity.ticks import tick_value
 from streams.producer import Producer
 from tables.users import Users
 
@@ -19,9 +20,10 @@ async def send_ticks(users: Users, producer: Producer, gap_timeout: float) -> in
     """
     before = time.time() - gap_timeout
     due = [number for number, waiting in users.waiting.items() if waiting and min(waiting.values()) <= before]
+    tick = (None, tick_value(gap_timeout), [(names.KIND_HEADER, names.TICK)])
     for partition in due:
         try:
-            await producer.send_pairs(names.EVENTS, partition, [(None, b"{}", [(names.KIND_HEADER, names.TICK)])])
+            await producer.send_pairs(names.EVENTS, partition, [tick])
         except KafkaError as error:
             log.debug("tick for partition %d not sent: %r", partition, error)
     return len(due)

@@ -39,6 +39,7 @@ class Users(faust.Table[bytes, bytes]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._late: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
         self.waiting: defaultdict[int, dict[bytes, float]] = defaultdict(dict)
 
     def partition(self, number: int) -> PartitionView:
@@ -47,7 +48,10 @@ class Users(faust.Table[bytes, bytes]):
 
     async def write(self, partition: int, states: Mapping[bytes, bytes], send: Send) -> None:
         """Make `states` durable in the changelog, then current here."""
+        late = self._late.get(partition)
+        states = {**late, **states} if late else states
         await send(self.changelog_topic_name, states)
+        self._late.pop(partition, None)
         self._memory.data.update(states)
         self._memory._key_partition.update(dict.fromkeys(states, partition))
         waiting = self.waiting[partition]
@@ -59,8 +63,13 @@ class Users(faust.Table[bytes, bytes]):
                 waiting[user] = since
 
     def restore(self, partition: int, records: Sequence[Record]) -> None:
-        """Take in records of the changelog as they were read. Faust would spend 150 µs on each."""
+        """Take in records of the changelog as they were read. Faust would spend 150 µs on each.
+
+        A state that knows of less than the one before it was written late, by an owner of the partition before (bytes that were
+        on their way when it was paused, say). It does not count, and the next `write` puts the newer one behind it.
+        """
         data, partitions = self._memory.data, self._memory._key_partition
+        late = self._late[partition]
         for record in records:
             if record.key is None:  # not of a table
                 continue
@@ -68,6 +77,11 @@ class Users(faust.Table[bytes, bytes]):
                 data.pop(record.key, None)
                 partitions.pop(record.key, None)
             else:
+                known = data.get(record.key)
+                if known is not None and partitions[record.key] == partition and peek(known)[0] > peek(record.value)[0]:
+                    late[record.key] = known
+                    continue
+                late.pop(record.key, None)
                 data[record.key] = record.value
                 partitions[record.key] = partition
 
@@ -78,6 +92,9 @@ class Users(faust.Table[bytes, bytes]):
         """After a rebalance: find out anew for whom events wait; the states tell."""
         await super().on_recovery_completed(active_tps, standby_tps)
         self.waiting.clear()
+        ours = {tp.partition for tp in active_tps}
+        for partition in [number for number in self._late if number not in ours]:
+            del self._late[partition]  # its next owner has found out the same
         for user, value in self._memory.data.items():
             since = peek(value)[1]
             if since is not None:

@@ -6,6 +6,7 @@ from typing import Final
 from activity import names, order
 from activity.chunk import Chunk
 from activity.sequencing import Step, sequence
+from activity.ticks import tick_value
 from tests.activity.examples import Record, value
 
 GAP: Final = 5.0
@@ -25,9 +26,9 @@ def owner(user: bytes) -> int:
     return 1 if user == b"elsewhere" else 0
 
 
-def tick(offset: int, timestamp: int) -> Record:
+def tick(offset: int, timestamp: int, gap_timeout: float = GAP) -> Record:
     """A tick; `timestamp` in milliseconds."""
-    return Record(None, None, offset, timestamp, [(names.KIND_HEADER, names.TICK)])
+    return Record(None, tick_value(gap_timeout), offset, timestamp, [(names.KIND_HEADER, names.TICK)])
 
 
 def record(number: int, user: str = "u-1", offset: int = 0, timestamp: int = 0) -> Record:
@@ -38,4 +39,4 @@ def record(number: int, user: str = "u-1", offset: int = 0, timestamp: int = 0) 
 
 def work(part: Sequence[Record], table: Table) -> Step:
     """What `part` becomes as a chunk of partition 0."""
-    return sequence(Chunk(names.EVENTS, 0, part), table, owner, GAP)
+    return sequence(Chunk(names.EVENTS, 0, part), table, owner)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 import msgspec
+import pytest
 
 from activity import names, order
 from activity.events import Refused, decode_log
 from activity.order import MAX_STATE
 from activity.sequencing import Step, dead_headers, sequence
+from activity.ticks import tick_value
 from tests.activity.examples import Record, chunk, value
-from tests.activity.partitions import GAP, Table, record, tick, work
+from tests.activity.partitions import Table, owner, record, tick, work
 
 
 def here(_: bytes) -> int:
@@ -85,7 +87,7 @@ def test_events_that_a_full_buffer_pushes_out_are_released() -> None:
 def test_an_event_without_a_key_is_sent_again_with_it() -> None:
     raw = value(subject="Ğ")
     headers = [("a", b"1"), (names.MOVED_HEADER, b"old"), ("a", b"2")]
-    step = sequence(chunk(Record(None, raw, 7, headers=headers), partition=2), Table(), lambda user: len(user), GAP)
+    step = sequence(chunk(Record(None, raw, 7, headers=headers), partition=2), Table(), lambda user: len(user))
     assert step == Step(
         moved={2: [("Ğ".encode(), raw, [("a", b"1"), ("a", b"2"), (names.MOVED_HEADER, b"activity.events/2/7")])]},
         counts={"moved": 1},
@@ -94,7 +96,7 @@ def test_an_event_without_a_key_is_sent_again_with_it() -> None:
 
 def test_an_event_on_a_wrong_partition_is_sent_to_the_right_one() -> None:
     parts = [record(1, "u-1", offset=5), record(1, "u-10", offset=6), record(2, "u-1", offset=7)]
-    step = sequence(chunk(*parts), Table(), lambda user: len(user), GAP)
+    step = sequence(chunk(*parts), Table(), lambda user: len(user))
     assert {partition: [(key, raw) for key, raw, _ in pairs] for partition, pairs in step.moved.items()} == {
         3: [(b"u-1", parts[0].value), (b"u-1", parts[2].value)],
         4: [(b"u-10", parts[1].value)],
@@ -104,7 +106,7 @@ def test_an_event_on_a_wrong_partition_is_sent_to_the_right_one() -> None:
 
 def test_the_moved_one_of_two_is_the_duplicate() -> None:
     """A crash may send it twice; the far partition keeps one."""
-    moved = sequence(chunk(Record(None, value(sequence="1"))), Table(), here, GAP).moved[0]
+    moved = sequence(chunk(Record(None, value(sequence="1"))), Table(), here).moved[0]
     step = work([Record(key, raw, offset, 0, headers) for offset, (key, raw, headers) in enumerate(moved * 2)], Table())
     assert step.counts == {"logged": 1, "duplicate": 1}
 
@@ -112,10 +114,10 @@ def test_the_moved_one_of_two_is_the_duplicate() -> None:
 def test_the_same_user_in_another_partition_is_another() -> None:
     """Before its sender was mended, events of u-1 reached partition 0; it goes on there, its state elsewhere is not touched."""
     strays, home = Table(work([record(1)], Table()).states), Table()
-    step = sequence(chunk(record(1)), home, here, GAP)
+    step = sequence(chunk(record(1)), home, here)
     assert [decode_log(raw).position for _, raw in step.log] == [1]
     assert strays == step.states
-    known_here = sequence(chunk(record(2, offset=9)), strays, lambda _: 3, GAP)
+    known_here = sequence(chunk(record(2, offset=9)), strays, lambda _: 3)
     assert (ids(known_here), known_here.moved) == (["e-2"], {}), "a user that is known here stays here"
 
 
@@ -124,7 +126,7 @@ def test_the_same_user_in_another_partition_is_another() -> None:
 
 def test_a_dead_record_is_untouched_and_says_why_and_whence() -> None:
     broken = Record(b"u-1", b"{", 41, 0, [("trace", b"x"), (names.REASON_HEADER, b"old"), (f"{names.ERROR_HEADER}offset", b"1")])
-    step = sequence(chunk(broken, partition=3), Table(), here, GAP)
+    step = sequence(chunk(broken, partition=3), Table(), here)
     assert step == Step(
         dead=[
             (
@@ -172,13 +174,28 @@ def test_a_header_that_only_looks_like_a_tick_is_none() -> None:
 
 def test_a_dead_letter_that_could_not_be_sent_whole_is_cut_and_says_so() -> None:
     """A record that came compressed may be larger than any topic takes."""
-    step = sequence(chunk(Record(b"u-1", b"x" * 3_000_000)), Table(), lambda _: 0, GAP)
+    step = sequence(chunk(Record(b"u-1", b"x" * 3_000_000)), Table(), lambda _: 0)
     [(key, value, headers)] = step.dead
     assert (key, value) == (b"u-1", b"x" * 65536)
     assert dict(headers)["chopar-cut"] == b"3000003"
     assert dict(headers)["chopar-reason"] == b"too-big"
 
 
-def test_an_event_whose_sender_copied_the_header_of_a_tick_is_an_event() -> None:
-    step = sequence(chunk(Record(b"u-1", value(), headers=[(names.KIND_HEADER, names.TICK)])), Table(), lambda _: 0, GAP)
-    assert step.counts == {"logged": 1}
+@pytest.mark.parametrize(
+    "raw", [None, b"{}", b"[]", b'{"gap_timeout":"5"}', b'{"gap_timeout":-1}', b'{"gap_timeout":1e999}', b"\xff"]
+)
+def test_a_record_that_only_has_the_header_of_a_tick_is_decided_as_an_event(raw: bytes | None) -> None:
+    header = (names.KIND_HEADER, names.TICK)
+    assert sequence(chunk(Record(None, raw, headers=[header])), Table(), owner).counts == {"dead": 1}
+    for key, count in ((b"u-1", "logged"), (None, "moved")):
+        assert sequence(chunk(Record(key, value(), headers=[header])), Table(), owner).counts == {count: 1}
+    keyed = Record(b"u-1", tick_value(5.0), headers=[header])
+    assert sequence(chunk(keyed), Table(), owner).counts == {"dead": 1}
+
+
+def test_a_tick_decides_by_the_timeout_it_carries_not_by_a_setting() -> None:
+    """Read again after a restart with another setting it must not give other positions."""
+    table = Table()
+    table.update(work([record(2, timestamp=0)], table).states)
+    assert work([tick(1, 6_000, gap_timeout=10.0)], table).log == []
+    assert len(work([tick(2, 6_000, gap_timeout=5.0)], table).log) == 1

@@ -31,7 +31,7 @@ class FakeUsers:
 
 
 async def step(chunk: WatchedChunk, users: FakeUsers, outputs: FakeOutputs) -> None:
-    await sequencer(chunk, users=cast(Users, users), outputs=outputs, partition_of=lambda _: 0, gap_timeout=5.0)
+    await sequencer(chunk, users=cast(Users, users), outputs=outputs, partition_of=lambda _: 0)
 
 
 async def test_outputs_are_confirmed_before_the_state_and_the_state_before_the_offsets() -> None:

@@ -71,6 +71,33 @@ async def test_a_recovery_takes_in_the_newest_state_of_each_user(users: Users) -
     assert users.partition(2).get(b"u") is None
 
 
+async def test_a_late_write_of_a_former_owner_does_not_roll_a_state_back(users: Users) -> None:
+    older, newer = state(1, offset=10), state(1, 2, offset=20)
+    users.restore(1, [Record(b"u", older), Record(b"u", newer), Record(b"u", older), Record(b"v", older)])
+    assert users.partition(1).get(b"u") == newer
+    sent: list[Mapping[bytes, bytes]] = []
+
+    async def send(topic: str, states: Mapping[bytes, bytes]) -> None:
+        sent.append(states)
+
+    await users.write(1, {b"w": older}, send)
+    await users.write(1, {b"w": newer}, send)
+    assert sent == [{b"u": newer, b"w": older}, {b"w": newer}], "it stands last again, before a compaction drops it"
+
+
+async def test_reading_a_changelog_again_changes_nothing(users: Users) -> None:
+    records = [Record(b"u", state(1, offset=10)), Record(b"u", state(1, 2, offset=20))]
+    users.restore(1, records)
+    users.restore(1, records)
+    sent: list[Mapping[bytes, bytes]] = []
+
+    async def send(topic: str, states: Mapping[bytes, bytes]) -> None:
+        sent.append(states)
+
+    await users.write(1, {b"w": state(1)}, send)
+    assert sent == [{b"w": state(1)}]
+
+
 async def test_waiting_users_are_found_out_anew_after_a_recovery(users: Users) -> None:
     await users.write(1, {b"u": state(2)}, ignore)
     users.waiting.clear()
