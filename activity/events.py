@@ -13,6 +13,10 @@ import msgspec
 
 MAX_EVENT: Final = 256 * 1024
 """The most bytes an event may have as JSON."""
+MAX_TEXT: Final = 512
+"""The most bytes that id, source, type and subject may have: Postgres can't keep longer ones together in an index."""
+SHORT: Final = MAX_TEXT // 4
+"""A text of so many characters is short enough in any case."""
 MAX_DEPTH: Final = 128
 """How deep objects and arrays may stand in one another: far below what makes a JSON reader run out of stack."""
 
@@ -145,6 +149,10 @@ def _checked(key: bytes | None, found: _Attributes, raw: bytes) -> Event | Refus
 def _bad_attribute(found: _Attributes) -> str | None:
     if not (found.id and found.source and found.type and found.subject):
         return f"{next(name for name in _TEXTS if not getattr(found, name))} is empty"
+    if len(found.id) > SHORT or len(found.source) > SHORT or len(found.type) > SHORT or len(found.subject) > SHORT:
+        for name in _TEXTS:
+            if len(getattr(found, name).encode()) > MAX_TEXT:
+                return f"{name} has more than {MAX_TEXT} bytes"
     printable = found.id.isprintable() and found.source.isprintable() and found.type.isprintable() and found.subject.isprintable()
     if not printable or found.traceparent is not None:  # CloudEvents 1.0.2, 2.1; and Postgres can't hold a NUL
         for name in (*_TEXTS, "traceparent"):

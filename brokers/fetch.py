@@ -32,13 +32,17 @@ async def fetch_all(base_url: str, files: Mapping[str, str], folder: Path) -> No
     """Each file of `files` (path -> sha256) into `folder` under its own name.
 
     Raises ChoparError for the first one that can't be had or is not the pinned one. When cancelled it ends at the next chunk.
+    However it ends, nothing is written to `folder` any more.
     """
     slots = asyncio.Semaphore(AT_ONCE)
     stop = threading.Event()
+    threads: list[asyncio.Future[None]] = []
 
     async def one(path: str, checksum: str) -> None:
         async with slots:
-            await asyncio.to_thread(_fetch, base_url, path, checksum, folder / Path(path).name, stop)
+            thread = asyncio.ensure_future(asyncio.to_thread(_fetch, base_url, path, checksum, folder / Path(path).name, stop))
+            threads.append(thread)
+            await asyncio.shield(thread)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -48,6 +52,7 @@ async def fetch_all(base_url: str, files: Mapping[str, str], folder: Path) -> No
         raise first_of(errors) from None
     finally:
         stop.set()
+        await asyncio.gather(*threads, return_exceptions=True)  # a thread can't be cancelled, only asked to end
 
 
 def _fetch(base_url: str, path: str, checksum: str, target: Path, stop: threading.Event) -> None:

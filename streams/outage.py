@@ -9,6 +9,8 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
+QUIET: Final = 2.0
+"""Seconds without a failed request after which an outage is over; aiokafka tries some times a second."""
 NOISY: Final = (
     "aiokafka",
     "aiokafka.admin.client",
@@ -29,6 +31,7 @@ class KafkaOutage(logging.Filter):
         super().__init__()
         self._began: float | None = None
         self._met = False
+        self._failed = float("-inf")
 
     def listen(self) -> None:
         """Stand before aiokafka's loggers."""
@@ -44,6 +47,7 @@ class KafkaOutage(logging.Filter):
             return True
         text = record.getMessage()
         if any(sign in text for sign in _SIGNS):
+            self._failed = monotonic()
             if self._met and self._began is None:
                 self._began = monotonic()
                 log.warning("Kafka is away; the work waits and goes on by itself: %s", text)
@@ -51,9 +55,12 @@ class KafkaOutage(logging.Filter):
         return self._began is None
 
     def ended(self) -> None:
-        """Kafka has answered. Before it did so once, whoever starts the worker says what is wrong."""
+        """Kafka has answered. It is back if nothing has failed for a while: one broker of it may be, and another not.
+
+        Before it answered once, whoever starts the worker says what is wrong.
+        """
         self._met = True
-        if self._began is not None:
+        if self._began is not None and monotonic() - self._failed > QUIET:
             log.warning("Kafka is back after %.1f s", monotonic() - self._began)
             self._began = None
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from activity.events import MAX_DEPTH, MAX_EVENT, Event, Headers, Refused, decode, decode_log, log_value, rfc3339
+from activity.events import MAX_DEPTH, MAX_EVENT, MAX_TEXT, Event, Headers, Refused, decode, decode_log, log_value, rfc3339
 from tests.activity.examples import attributes, reason, value
 
 
@@ -162,6 +162,13 @@ def test_texts_are_not_empty_and_have_no_control_characters(name: str) -> None:
     for control in "\0\n\x1f\x7f\x85":
         assert problem(value(**{name: f"a{control}"})) == f"{name} has a control character"
     assert isinstance(decode(None, value(**{name: "a\u200d\u00a0\U0001f600"})), Event), "odd but allowed"
+
+
+@pytest.mark.parametrize("name", ["id", "source", "type", "subject"])
+def test_texts_have_a_length_that_an_index_can_hold(name: str) -> None:
+    assert isinstance(decode(None, value(**{name: "é" * (MAX_TEXT // 2)})), Event)
+    for long in ("é" * (MAX_TEXT // 2) + "x", "x" * (MAX_TEXT + 1)):
+        assert problem(value(**{name: long})) == f"{name} has more than {MAX_TEXT} bytes"
 
 
 def test_traceparent_has_no_control_characters() -> None:

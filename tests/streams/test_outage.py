@@ -12,6 +12,7 @@ import pytest
 
 from brokers.kafka import Kafka
 from brokers.node import Node
+from streams import outage as outages
 from streams.exits import TEMPFAIL
 from streams.outage import KafkaOutage
 from tests.installation import Installation, read_log, send
@@ -29,7 +30,9 @@ def events(users: list[str], first: int, last: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def test_an_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(outages, "monotonic", lambda: now[0])
     outage = KafkaOutage()
     outage.listen()
     noise = logging.getLogger("aiokafka.conn")
@@ -40,6 +43,9 @@ def test_an_outage_is_told_once_and_its_end_once(caplog: pytest.LogCaptureFixtur
         for _ in range(100):
             noise.error("Unable connect to node with id 1: refused")
             noise.warning("Heartbeat failed")
+            outage.ended()  # the coordinator answers, a partition's leader does not
+            now[0] += 1.0
+        now[0] += 2.0
         outage.ended()
         outage.ended()
         noise.warning("something else")
@@ -64,6 +70,7 @@ async def test_kafka_may_be_away_for_longer_than_a_session(private_kafka: Node[K
         await sending
         await ours.until(lambda: ours.stored("u-") == 1200, "all events stored")
         assert ours.worker.running, "the outage was waited out"
+        await asyncio.to_thread(ours.worker.says, "Kafka is back after")  # with the next heartbeat that follows on no failure
         assert ours.worker.stop() == 0
     log = ours.worker.log.read_text()
     assert log.count("Kafka is away") == 1, log
