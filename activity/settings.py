@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str = "Chopar <chopar@localhost>"
     rules: Path = Path("rules.toml")
     templates: Path = Path("templates")
+    unsubscribe_url: str | None = None
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     api_token: str | None = None
@@ -151,6 +152,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "mail_from": _mailbox,
     "rules": Path,
     "templates": Path,
+    "unsubscribe_url": str,
     "web_host": str,
     "web_port": _whole(1, 65535),
     "api_token": str,

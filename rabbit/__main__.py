@@ -101,7 +101,8 @@ def checked_templates(settings: Settings) -> Templates:
     """All templates, and the rules looked through, so that one whose template is missing is found now."""
     templates = Templates(settings.templates)
     if settings.rules.is_file():
-        parse_rules(settings.rules.read_text(), str(settings.rules), expression, templates.names)
+        text = settings.rules.read_text()
+        parse_rules(text, str(settings.rules), expression, templates.names, settings.unsubscribe_url)
     return templates
 
 

@@ -62,4 +62,5 @@ def read_rules(settings: Settings) -> Rules:
         text = settings.rules.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{PREFIX}RULES", f"can't read {settings.rules} ({error})") from None
-    return parse_rules(text, str(settings.rules), expression, Templates(settings.templates).names)
+    templates = Templates(settings.templates)
+    return parse_rules(text, str(settings.rules), expression, templates.names, settings.unsubscribe_url)

@@ -18,6 +18,7 @@ EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_MAIL_FROM": ("Shop <mail@shop.example>", "Shop <mail@shop.example>"),
     "CHOPAR_RULES": ("my.toml", Path("my.toml")),
     "CHOPAR_TEMPLATES": ("mine", Path("mine")),
+    "CHOPAR_UNSUBSCRIBE_URL": ("https://shop.example/{{ subject }}", "https://shop.example/{{ subject }}"),
     "CHOPAR_WEB_HOST": ("::1", "::1"),
     "CHOPAR_WEB_PORT": ("80", 80),
     "CHOPAR_API_TOKEN": ("t", "t"),
