@@ -50,6 +50,7 @@ lock:
 
 bench: setup
 	$(BIN)/python -m benchmarks.rules
+	$(BIN)/python -m benchmarks.mails
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

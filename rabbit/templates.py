@@ -93,7 +93,9 @@ class Templates:
 
     def _compile(self, name: str) -> jinja2.Template:
         try:
-            return self._environment.get_template(name)
+            template = self._environment.get_template(name)
+            template.globals = dict(template.globals)  # a ChainMap, which each rendering would walk through in Python
+            return template
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(SETTING, f"{self._folder / (error.name or name)}, line {error.lineno}: {error.message}") from None
         except (OSError, UnicodeDecodeError, jinja2.TemplateNotFound) as error:
