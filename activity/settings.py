@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from activity.errors import SettingError
+from activity.smtp_url import parse_smtp_url
 
 PREFIX: Final = "CHOPAR_"
 
@@ -113,6 +114,11 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _smtp(text: str) -> str:
+    parse_smtp_url(text)
+    return text
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
@@ -147,7 +153,7 @@ def _policy(text: str) -> Literal["resend", "hold"]:
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "kafka_url": _url("kafka"),
     "rabbit_url": _url("amqp", "amqps"),
-    "smtp_url": _url("smtp", "smtps"),
+    "smtp_url": _smtp,
     "store_url": _url("sqlite", "postgresql"),
     "mail_from": _mailbox,
     "rules": Path,

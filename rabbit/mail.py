@@ -7,8 +7,9 @@ from activity.errors import SettingError
 from activity.jobs import Job
 from activity.outcomes import Dead, Outcome
 from rabbit.address import address
+from rabbit.conversation import Envelope
 from rabbit.message import Skeleton
-from rabbit.smtp import Envelope, Mailer
+from rabbit.smtp import Mailer
 from rabbit.tasks import Permission, Task
 from rabbit.templates import Templates
 
