@@ -34,7 +34,7 @@ def judge(code: int, text: str) -> Outcome:
     words = shown(code, text)
     if 200 <= code < 300:
         return Sent(words)
-    if code in _LOGIN or is_crowded(code, text) or enhanced(code, text) in _OVERLOADED:
+    if wants_login(code) or is_crowded(code, text) or enhanced(code, text) in _OVERLOADED:
         return Retry(words, _asked(text), burn=False)
     return Dead("refused", words) if 500 <= code < 600 else Retry(words, _asked(text))
 
@@ -42,6 +42,11 @@ def judge(code: int, text: str) -> Outcome:
 def is_crowded(code: int, text: str) -> bool:
     """Whether the server says that it is spoken to too much: fewer conversations at a time are the way on."""
     return code == CLOSING or (400 <= code < 500 and _TOO_MANY.search(text) is not None)
+
+
+def wants_login(code: int) -> bool:
+    """Whether the server takes no mail at all from who has not logged in, or not in this way."""
+    return code in _LOGIN
 
 
 def enhanced(code: int, text: str) -> str | None:

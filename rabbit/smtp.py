@@ -6,7 +6,7 @@ from typing import Final
 import aiosmtplib
 
 from activity.outcomes import Dead, Outcome, Retry
-from activity.replies import CLOSING, is_crowded, judge, shown
+from activity.replies import CLOSING, is_crowded, judge, shown, wants_login
 from activity.smtp_url import MailServer, parse_smtp_url
 from rabbit.conversation import FAILED, Beyond, Envelope, Refused, begin, hand_over
 from rabbit.gate import Gate
@@ -53,9 +53,20 @@ class Mailer:
         finally:
             self._gate.leave()
 
-    async def check(self) -> None:
-        """Connects, says hello, logs in, and hangs up. Raises Away if that does not work."""
-        await _hang_up(await self._connect())
+    async def check(self, sender: str | None = None) -> None:
+        """Connects, says hello, logs in, asks whether `sender` may send without a login, and hangs up. Raises Away if that
+        does not work."""
+        connection = await self._connect()
+        try:
+            if sender is not None:
+                await begin(connection, Envelope(sender, sender, b""))
+        except Refused as refused:
+            if wants_login(refused.reply.code):
+                raise Away(shown(*refused.reply), credentials=True) from None
+        except (Beyond, *FAILED):
+            pass  # about this sender or this moment; each mail will be told
+        finally:
+            await _hang_up(connection)
 
     async def answers(self) -> bool:
         """Whether a kept connection still holds, or else `check` works: where the server limits connections, those that

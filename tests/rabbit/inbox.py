@@ -90,7 +90,7 @@ class Inbox:
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         envelope.mail_from = address
-        return "250 OK"
+        return (self._next(address) if self.when == "MAIL" else "") or "250 OK"
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         reply = self._next(address) if self.when == "RCPT" else ""

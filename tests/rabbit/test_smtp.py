@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from aiosmtpd.smtp import AuthResult
 
 from activity.outcomes import Dead, Retry, Sent, Unknown
+from brokers import ports
 from rabbit.conversation import Envelope, stuffed
 from rabbit.gate import Gate
-from rabbit.smtp import Mailer
+from rabbit.smtp import Away, Mailer
 from tests.rabbit.crowded import Crowded
 from tests.rabbit.inbox import Inbox
 
@@ -186,6 +188,53 @@ async def test_a_server_that_takes_fewer_connections_is_sent_to_by_fewer_at_a_ti
         assert inbox.turned_away == 2
         await mailer.close()
     assert len(inbox.mails) == 22
+
+
+@pytest.mark.parametrize(("greeting", "words"), [("554 5.7.1 not you", "554 5.7.1 not you"), ("nonsense", "nonsense")])
+async def test_a_server_that_greets_with_a_refusal_is_away_by_its_words(greeting: str, words: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting.encode() + b"\r\n")
+        writer.close()
+
+    port = ports.choose(1)[0]
+    async with await asyncio.start_server(refuse, "127.0.0.1", port):
+        mailer = Mailer(f"smtp://127.0.0.1:{port}", 30)
+        with pytest.raises(Away, match=words) as caught:
+            await mailer.check()
+        outcome = await mailer.deliver(MAIL, granted)
+    assert not caught.value.credentials
+    assert isinstance(outcome, Retry)
+    assert not outcome.burn
+    assert words in outcome.reason
+
+
+async def test_a_server_that_wants_a_login_is_found_before_any_mail_dies_of_it() -> None:
+    async with Inbox(authenticator=lambda *_: AuthResult(success=False), auth_required=True, auth_require_tls=True) as inbox:
+        mailer = Mailer(inbox.url, 30)
+        with pytest.raises(Away, match="530") as caught:
+            await mailer.check("shop@shop.example")
+        outcome = await mailer.deliver(MAIL, granted)
+        await mailer.close()
+    assert caught.value.credentials
+    assert isinstance(outcome, Retry)
+    assert not outcome.burn
+
+
+async def test_a_check_is_about_the_server_and_not_about_one_sender(inbox: Inbox, mailer: Mailer) -> None:
+    await mailer.check("shop@shop.example")
+    await mailer.check("дмитрий@shop.example")
+    inbox.when = "MAIL"
+    inbox.replies["shop@shop.example"] = ["550 5.7.1 not you"]
+    await mailer.check("shop@shop.example")
+    assert inbox.replies["shop@shop.example"] == []
+
+
+async def test_a_probe_passes_over_kept_connections_that_are_dead(inbox: Inbox, mailer: Mailer) -> None:
+    await asyncio.gather(*(mailer.deliver(MAIL, granted) for _ in range(3)))
+    await inbox.stop()
+    assert not await mailer.answers()
+    await inbox.start()
+    assert await mailer.answers()
 
 
 async def test_who_waits_too_long_for_a_turn_burns_no_attempt(inbox: Inbox) -> None:
