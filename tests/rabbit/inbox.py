@@ -24,6 +24,7 @@ class Inbox:
         self.port = ports.choose(1)[0]
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
+        self.options: list[str] = []
         self.replies: dict[str, list[str]] = {}
         self.when = "DATA"
         self.connections = 0
@@ -90,6 +91,7 @@ class Inbox:
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         envelope.mail_from = address
+        self.options += options
         return (self._next(address) if self.when == "MAIL" else "") or "250 OK"
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802

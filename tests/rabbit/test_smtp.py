@@ -157,6 +157,7 @@ async def test_a_mailbox_beyond_ascii_is_sent_to_where_the_server_takes_it() -> 
         assert isinstance(await mailer.deliver(mail, granted), Sent)
         await mailer.close()
     assert inbox.recipients == [mail.recipient]
+    assert inbox.options == ["SMTPUTF8", "BODY=8BITMIME"]
 
 
 async def test_a_mailbox_beyond_ascii_is_dead_where_the_server_does_not(inbox: Inbox, mailer: Mailer) -> None:
