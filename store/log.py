@@ -42,6 +42,13 @@ class Appended(msgspec.Struct, frozen=True):
     conflicts: list[Entry] = []
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """What `append` would do: `missing` entries would be written, `conflicts` would not."""
+
+    missing: list[Entry]
+    conflicts: list[Entry]
+
+
 _COLUMNS: Final = Entry.__struct_fields__
 _LOOKUP: Final = 500
 """Entries looked up by one statement; each is two of its parameters."""
@@ -73,6 +80,16 @@ class ActivityLog:
                 raise
         async with self._database.writing() as connection:
             return await self._append_singly(connection, entries)
+
+    async def compare(self, entries: Sequence[Entry]) -> Difference:
+        """See `Log.compare`."""
+        async with self._database.reading() as connection:
+            standing = await _standing(connection, entries)
+        absent = [entry for entry in entries if standing.get(_place(entry)) != _event(entry)]
+        return Difference(
+            missing=[entry for entry in absent if entry.position >= 1 and _place(entry) not in standing],
+            conflicts=[entry for entry in absent if entry.position < 1 or _place(entry) in standing],
+        )
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         """See `Log.read`."""
@@ -142,13 +159,27 @@ async def _first_position(connection: AsyncConnection, entry: Entry) -> int | No
 
 async def _not_standing(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:
     """Those of `entries` that don't stand at their position."""
+    standing = await _standing(connection, entries)
+    return [entry for entry in entries if standing.get(_place(entry)) != _event(entry)]
+
+
+async def _standing(connection: AsyncConnection, entries: Sequence[Entry]) -> dict[tuple[str, int], tuple[str, str]]:
+    """Which events stand at the positions of `entries`."""
     table = activity.c
     standing: dict[tuple[str, int], tuple[str, str]] = {}
     for start in range(0, len(entries), _LOOKUP):
-        places = [(entry.user_id, entry.position) for entry in entries[start : start + _LOOKUP]]
+        places = [_place(entry) for entry in entries[start : start + _LOOKUP]]
         query = select(table.user_id, table.position, table.source, table.event_id)
         for user, position, source, event_id in await connection.execute(
             query.where(tuple_(table.user_id, table.position).in_(places))
         ):
             standing[user, position] = source, event_id
-    return [entry for entry in entries if standing.get((entry.user_id, entry.position)) != (entry.source, entry.event_id)]
+    return standing
+
+
+def _place(entry: Entry) -> tuple[str, int]:
+    return entry.user_id, entry.position
+
+
+def _event(entry: Entry) -> tuple[str, str]:
+    return entry.source, entry.event_id
