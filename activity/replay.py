@@ -105,3 +105,26 @@ def fate(known: Known | None, *, store_lost: bool, send_unknown: bool) -> Fate:
         return "hold" if store_lost and not send_unknown else "publish"
     held = known == Known("unknown", 0)
     return "publish" if held and send_unknown else "known"
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A group's next offset of a partition, from `position` to `target`."""
+
+    partition: int
+    position: int
+    target: int
+
+    @property
+    def again(self) -> int:
+        """How many records are read again."""
+        return max(0, self.position - self.target)
+
+    @property
+    def skipped(self) -> int:
+        """How many records would never be read."""
+        return max(0, self.target - self.position)
+
+
+def move(partition: int, begin: int, end: int, position: int | None, since: int) -> Move:
+    """Where a group that stands at `position` (None: nowhere, so it begins at the first record) is set by `since`."""
+    return Move(partition, min(max(begin, position or 0), end), min(max(begin, since), end))

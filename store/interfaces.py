@@ -23,7 +23,7 @@ class Log(Protocol):
         """
 
     async def compare(self, entries: Sequence[Entry]) -> Difference:
-        """What `append` would do, and does nothing. What the database itself would refuse is not foreseen."""
+        """What `append` would do, and does nothing."""
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`."""

@@ -1,5 +1,6 @@
 """The activity log: what users did, in each user's order. See `store.interfaces.Log` for what it promises."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -50,6 +51,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 _COLUMNS: Final = Entry.__struct_fields__
+_LONE: Final = re.compile("[\ud800-\udfff]")
 _LOOKUP: Final = 500
 """Entries looked up by one statement; each is two of its parameters."""
 
@@ -83,13 +85,17 @@ class ActivityLog:
 
     async def compare(self, entries: Sequence[Entry]) -> Difference:
         """See `Log.compare`."""
+        possible = [entry for entry in entries if _is_possible(entry)]
         async with self._database.reading() as connection:
-            standing = await _standing(connection, entries)
-        absent = [entry for entry in entries if standing.get(_place(entry)) != _event(entry)]
-        return Difference(
-            missing=[entry for entry in absent if entry.position >= 1 and _place(entry) not in standing],
-            conflicts=[entry for entry in absent if entry.position < 1 or _place(entry) in standing],
-        )
+            standing = await _standing(connection, possible)
+        found = Difference([], [])
+        for entry in entries:
+            there = standing.get(_place(entry))
+            if there is None and _is_possible(entry):
+                found.missing.append(entry)
+            elif there != _event(entry):
+                found.conflicts.append(entry)
+        return found
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         """See `Log.read`."""
@@ -183,3 +189,9 @@ def _place(entry: Entry) -> tuple[str, int]:
 
 def _event(entry: Entry) -> tuple[str, str]:
     return entry.source, entry.event_id
+
+
+def _is_possible(entry: Entry) -> bool:
+    """Whether every database can hold it."""
+    texts = (entry.user_id, entry.source, entry.event_id, entry.type, entry.time or "", entry.received, entry.sequence or "")
+    return 0 < entry.position < 2**63 and "\0" not in "".join(texts) and not any(map(_LONE.search, texts))

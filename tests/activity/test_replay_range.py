@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity.jobs import JobState
-from activity.replay import Known, Moment, Offset, Point, Span, fate, only_partition, parse_point, span
+from activity.replay import Known, Moment, Offset, Point, Span, fate, move, only_partition, parse_point, span
 
 NOW = 1_800_000_000.0
 
@@ -32,7 +32,9 @@ def test_a_point_is_a_time_or_an_offset(text: str, point: Point) -> None:
     assert parse_point(text, NOW) == point
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "-5", "3:", "3:x", "2027-01-15", "2027-13-15T08:00:00Z", "1:2:3", "1.5", '"', "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "-5", "3:", "3:x", "2027-01-15", "2027-13-15T08:00:00Z", "1:2:3", "1.5", '"', "9" * 30]
+)
 def test_anything_else_says_what_was_expected(text: str) -> None:
     with pytest.raises(ValueError, match="expected a time like 2026-01-31T09:30:00Z, how long ago like 2h, an offset"):
         parse_point(text, NOW)
@@ -47,7 +49,7 @@ def test_points_and_user_may_name_one_partition() -> None:
     assert only_partition(Moment(0), None, user=None) is None
     assert only_partition(Offset(5), Offset(9, 2), user=None) == 2
     assert only_partition(Offset(5, 2), Offset(9, 2), user=2) == 2
-    with pytest.raises(ValueError, match="partitions 1 and 2 can't both be meant$"):
+    with pytest.raises(ValueError, match=r"partitions 1 and 2 can't both be meant$"):
         only_partition(Offset(5, 1), Offset(9, 2), user=None)
     with pytest.raises(ValueError, match="partitions 1 and 4 can't both be meant; the user is on 4"):
         only_partition(Offset(5, 1), None, user=4)
@@ -83,3 +85,14 @@ def test_a_job_that_the_ledger_does_not_know_is_held_only_where_the_store_has_lo
     assert fate(None, store_lost=False, send_unknown=False) == "publish"
     assert fate(None, store_lost=True, send_unknown=False) == "hold"
     assert fate(None, store_lost=True, send_unknown=True) == "publish"
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.none() | st.integers(0, 120), st.integers(0, 120))
+def test_a_move_reads_again_or_skips_what_lies_between(begin: int, size: int, position: int | None, since: int) -> None:
+    end = begin + size
+    found = move(3, begin, end, position, since)
+    unread_before = set(range(max(begin, position or 0), end))
+    unread_after = set(range(max(begin, since), end))
+    assert begin <= found.target <= end
+    assert found.skipped == len(unread_before - unread_after)
+    assert found.again == len(unread_after - unread_before)

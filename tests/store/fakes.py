@@ -40,7 +40,7 @@ class MemoryLog:
         found = Difference([], [])
         for entry in entries:
             standing = self._entries.get((entry.user_id, entry.position))
-            if entry.position < 1 or (standing and (standing.source, standing.event_id) != (entry.source, entry.event_id)):
+            if not _storable(entry) or (standing and (standing.source, standing.event_id) != (entry.source, entry.event_id)):
                 found.conflicts.append(entry)
             elif standing is None:
                 found.missing.append(entry)
