@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
 from math import isinf
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,18 +73,19 @@ async def show_all(interval: float, *, watch: bool, as_json: bool) -> None:
 
     live = Live(console=out(), auto_refresh=False) if watch and not as_json and sys.stdout.isatty() else nullcontext()
     with live as screen:
-        async for readers in looks(interval):
-            if as_json:
-                write_json({"readers": [document(reader) for reader in readers]})
-            elif screen is None:
-                out().print(shown(readers))
-            else:
-                screen.update(shown(readers), refresh=True)
-            if not watch:
-                return
+        async with aclosing(looks(interval)) as found:
+            async for readers in found:
+                if as_json:
+                    write_json({"readers": [document(reader) for reader in readers]})
+                elif screen is None:
+                    out().print(shown(readers))
+                else:
+                    screen.update(shown(readers), refresh=True)
+                if not watch:
+                    return
 
 
-async def looks(interval: float) -> AsyncIterator[list[Reader]]:
+async def looks(interval: float) -> AsyncGenerator[list[Reader], None]:
     """How all stand, every `interval` seconds."""
     from brokers.discovery import read_settings
     from streams.groups import open_groups

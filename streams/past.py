@@ -24,6 +24,9 @@ PATIENCE: Final = 30.0
 
 async def read_past(settings: Settings, topic: str, spans: Sequence[Span]) -> AsyncIterator[Chunk]:
     """The records of `spans` in chunks, each partition's in order. Raises Unreachable when Kafka does not answer."""
+    spans = [span for span in spans if len(span)]
+    if not spans:
+        return
     where = kafka_address(settings)
     read_any_header()
     consumer = AIOKafkaConsumer(
@@ -42,7 +45,7 @@ async def read_past(settings: Settings, topic: str, spans: Sequence[Span]) -> As
 
 
 async def _chunks(consumer: AIOKafkaConsumer, topic: str, spans: Sequence[Span]) -> AsyncIterator[Chunk]:
-    left = {TopicPartition(topic, span.partition): span for span in spans if len(span)}
+    left = {TopicPartition(topic, span.partition): span for span in spans}
     consumer.assign(list(left))
     for tp, span in left.items():
         consumer.seek(tp, span.start)
