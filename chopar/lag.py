@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
-from math import isinf
+from math import ceil, isinf
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -205,13 +205,11 @@ def _summary(reader: Reader) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span for people."""
+    """A time span for people, in one or two units."""
     if isinf(seconds):
         return "never"
-    if seconds < 1:
-        return "1 s"
+    left = max(1, ceil(seconds))
     for size, unit, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size:
-            whole, rest = divmod(seconds, size)
-            return f"{whole:,.0f} {unit} {rest // smaller:.0f} {below}"
-    return f"{seconds:.0f} s"
+        if left >= size:
+            return f"{left // size:,} {unit} {left % size // smaller} {below}"
+    return f"{left} s"

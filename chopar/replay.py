@@ -153,6 +153,8 @@ def summary(result: "Result", wish: "Wish", *, dry: bool) -> list[str]:
         lines.append(f"jobs: {_done(dry, total['publish'], result.published, 'published')}")
     if total["hold"]:
         lines.append(f"jobs that may have been sent: {_done(dry, total['hold'], result.held, 'noted as unknown')}")
+    if not survey.records:
+        lines.append("there is nothing in this range that the worker has read; `chopar lag` shows how far it is")
     remarks = (
         (survey.conflicts, "contradict the store: another event stands at their position; `chopar log USER` shows it"),
         (survey.refused, "times a rule could not make its job of an event"),

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from activity.errors import ChoparError
+from activity.errors import ChoparError, InUse
 from activity.names import APP, EVENTS, LOG, NOTIFY_APP
 from activity.replay import Move, Point, move
 from chopar.points import chosen, offsets_of
@@ -48,8 +48,6 @@ async def plan(groups: "Groups", group: str, since: Point) -> list[Move]:
 
 def refuse_members(group: "Group") -> None:
     """Raises InUse if somebody is in the group, or was a moment ago."""
-    from streams.groups import InUse
-
     if group.members or group.state not in ("Empty", "Dead"):
         hosts = ", ".join(sorted({f"{member.client} {member.host}" for member in group.members})) or group.state
         number = len(group.members)

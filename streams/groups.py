@@ -21,7 +21,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from activity import names
-from activity.errors import ChoparError, Mismatch, Unreachable
+from activity.errors import InUse, Mismatch, Unreachable
 from activity.settings import PREFIX, Settings
 from streams.topics import kafka_address
 
@@ -51,10 +51,6 @@ class Group(msgspec.Struct, frozen=True):
     def owner(self, topic: str, partition: int) -> Member | None:
         """Who reads the partition."""
         return next((member for member in self.members if (topic, partition) in member.partitions), None)
-
-
-class InUse(ChoparError):
-    """A group has members, so that its offsets can't be set; they would go on from where they are, and commit over it."""
 
 
 class Bounds(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from activity.errors import InUse, Mismatch
 from activity.names import APP, LOG, NOTIFY_APP
 from activity.replay import Moment, Offset
 from activity.settings import Settings
@@ -20,7 +21,7 @@ from brokers.node import Node
 from chopar.lag import Reader, looks
 from chopar.passes import Result, Wish, run
 from chopar.reset import reset
-from streams.groups import InUse, open_groups
+from streams.groups import open_groups
 from tests.chopar.running import chopar
 from tests.installation import Installation, read_log, send
 from tests.processes import ROOT
@@ -138,6 +139,8 @@ async def test_history_is_run_again_and_nobody_gets_a_mail_twice(
         for name, value in shop.settings.items():
             monkeypatch.setenv(f"CHOPAR_{name.upper()}", value)
         ours = shop.ours
+        with pytest.raises(Mismatch, match=r"topic activity\.events is missing; `chopar topics` creates it"):
+            await shop.lag()
         async with ours.running(*ours.all):
             await shop.send(1, "user.signed_up", "user.password_reset_requested", "page.viewed")
             await shop.sent(USERS)
