@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -169,28 +170,20 @@ def _done(dry: bool, found: int, done: int, how: str) -> str:
 
 
 def _listing(listed: list["Change"], *, dry: bool) -> Any:
-    columns = ("what", "user", "#", "type", "rule", "job", "partition", "offset", "problem")
-    rows = [
-        tuple(
-            map(
-                cell,
-                (
-                    TOLD[change.what][not dry],
-                    change.user,
-                    change.position,
-                    change.type,
-                    change.rule,
-                    change.job,
-                    change.partition,
-                    change.offset,
-                    change.problem,
-                ),
-            )
-        )
-        for change in listed
-    ]
+    facts: dict[str, Callable[[Change], Any]] = {
+        "what": lambda change: TOLD[change.what][not dry],
+        "user": lambda change: change.user,
+        "#": lambda change: change.position,
+        "type": lambda change: change.type,
+        "rule": lambda change: change.rule,
+        "job": lambda change: change.job,
+        "partition": lambda change: change.partition,
+        "offset": lambda change: change.offset,
+        "problem": lambda change: change.problem,
+    }
+    facts = {name: fact for name, fact in facts.items() if any(fact(change) not in ("", None) for change in listed)}
+    rows = [[cell(fact(change)) for fact in facts.values()] for change in listed]
     title = "What would change" if dry else "What was changed"
-    drop = ("job", "problem", "type", "rule")
-    return fitting(
-        title, columns, rows, drop=drop, right=("#", "partition", "offset"), flexible=("user", "problem", "type", "rule")
-    )
+    drop = [name for name in ("job", "type", "rule", "problem") if name in facts]
+    flexible = ("user", "problem", "type", "rule")
+    return fitting(title, list(facts), rows, drop=drop, right=("#", "partition", "offset"), flexible=flexible)

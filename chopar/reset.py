@@ -6,7 +6,7 @@ from activity.errors import ChoparError, InUse
 from activity.names import APP, EVENTS, LOG, NOTIFY_APP
 from activity.replay import Move, Point, move
 from chopar.points import chosen, offsets_of
-from chopar.terminal import cell, out, say, table, write_json
+from chopar.terminal import cell, out, printable, say, table, write_json
 
 if TYPE_CHECKING:
     from streams.groups import Group, Groups
@@ -49,7 +49,8 @@ async def plan(groups: "Groups", group: str, since: Point) -> list[Move]:
 def refuse_members(group: "Group") -> None:
     """Raises InUse if somebody is in the group, or was a moment ago."""
     if group.members or group.state not in ("Empty", "Dead"):
-        hosts = ", ".join(sorted({f"{member.client} {member.host}" for member in group.members})) or group.state
+        members = sorted({printable(f"{member.client} {member.host}") for member in group.members})
+        hosts = ", ".join(members) or group.state
         number = len(group.members)
         raise InUse(
             f"--reset-group: {group.name} has {number} member{'' if number == 1 else 's'} ({hosts}); nothing was moved. "

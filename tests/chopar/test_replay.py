@@ -1,7 +1,9 @@
 """`chopar lag` and `replay` on a real installation, over a Kafka of its own, since their groups have fixed names."""
 
 import asyncio
+import signal
 import sqlite3
+import sys
 import time
 import uuid
 from collections import Counter
@@ -22,7 +24,7 @@ from chopar.lag import Reader, looks
 from chopar.passes import Result, Wish, run
 from chopar.reset import reset
 from streams.groups import open_groups
-from tests.chopar.running import chopar
+from tests.chopar.running import chopar, environment
 from tests.installation import Installation, read_log, send
 from tests.processes import ROOT
 from tests.rabbit.inbox import Inbox
@@ -163,10 +165,26 @@ async def nothing_is_missing(shop: Shop) -> None:
         owners = {standing.owner for standing in reader.partitions}
         assert (len(reader.partitions), len(owners)) == (8, 1)
         assert str(owners.pop()).startswith(f"{reader.group}-"), "the process can be found by its client id"
+    await watched(shop)
     result = await shop.replay()
     assert (done(result), result.survey.records, result.survey.missing) == ((0, 0, 0), 3 * USERS, 0)
     assert result.survey.rules() == {"welcome": {"known": USERS}}
     await shop.sent(USERS)
+
+
+async def watched(shop: Shop) -> None:
+    """`chopar lag --watch` looks again and again, until Ctrl-C."""
+    command = (sys.executable, "-m", "chopar", "lag", "--watch", "--json", "--interval", "0.5")
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env=environment(**shop.settings), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    for _ in range(2):
+        document = msgspec.json.decode(await process.stdout.readline())
+        assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "notifier"]
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert process.returncode == 130
 
 
 async def a_job_waits_on_rabbitmq(shop: Shop) -> None:
