@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 from math import inf
+from typing import Final
 
 import msgspec
+
+ON_ITS_WAY: Final = 1.0
+"""Seconds of reading that are no backlog: a reader commits about twice a second, so it is always a little behind."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -22,7 +26,7 @@ class Pace(msgspec.Struct, frozen=True):
     """How a reader stands. `lag`: records it has still to read. `expired`: those that were deleted before it read them.
 
     `rate`: records that it read in a second, `arrival`: those that came. `catch_up`: seconds until it has read all, if
-    both stay as they are; `inf`: never.
+    both stay as they are; `inf`: never. 0: it has, or what is left is on its way (`ON_ITS_WAY`).
     """
 
     lag: int
@@ -61,6 +65,6 @@ def together(paces: Iterable[Pace]) -> Pace:
 
 
 def _pace(lag: int, expired: int, rate: float, arrival: float) -> Pace:
-    if not lag:
-        return Pace(0, expired, rate, arrival, 0.0)
+    if lag <= rate * ON_ITS_WAY:
+        return Pace(lag, expired, rate, arrival, 0.0)
     return Pace(lag, expired, rate, arrival, lag / (rate - arrival) if rate > arrival else inf)

@@ -56,8 +56,9 @@ class Reader(msgspec.Struct, frozen=True):
 def lag(interval: float, watch: bool, as_json: bool) -> None:
     """Show, by partition, how far sequencer, archiver and notifier have read, what is left, and who reads it.
 
-    Position is what they have committed: all before it is done. The rates are those between two looks; they commit
-    about twice a second. Whoever reads no faster than records come never catches up at this rate.
+    Position is what they have committed, about twice a second: all before it is done. The rates are those between two
+    looks. Whoever reads no faster than records come never catches up at this rate; what he reads within a second is on
+    its way, and no backlog.
 
     \b
     Example:  chopar lag
@@ -180,7 +181,7 @@ def _table(reader: Reader) -> "Table":
             f"{found.lag:,}",
             f"{found.rate:,.0f}",
             f"{found.arrival:,.0f}",
-            duration(found.catch_up) if found.lag else "",
+            duration(found.catch_up) if found.catch_up else "",
         )
         style = "yellow" if isinf(found.catch_up) else ""
         rows.append(
@@ -197,7 +198,7 @@ def _summary(reader: Reader) -> str:
     else:
         told = f"{reader.members} worker{'' if reader.members == 1 else 's'}, {reader.state}"
     parts = [f"lag {found.lag:,}", f"reads {found.rate:,.0f}/s", f"{found.arrival:,.0f}/s come", told]
-    if found.lag:
+    if found.catch_up:
         parts.append("never caught up at this rate" if isinf(found.catch_up) else f"caught up in {duration(found.catch_up)}")
     if found.expired:
         parts.append(f"{found.expired:,} records were deleted by Kafka before they were read")

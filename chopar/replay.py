@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 POINT: Final = PointType()
 TOLD: Final = {
     "restore": ("row is missing", "row restored"),
-    "publish": ("job unknown to the ledger", "job published"),
+    "publish": ("job not in the ledger", "job published"),
     "hold": ("job may have been sent", "job noted as unknown"),
     "conflict": ("contradicts the store", "contradicts the store"),
     "refused": ("rule makes no job", "rule makes no job"),
@@ -132,7 +132,7 @@ def show(result: "Result", wish: "Wish", *, dry: bool) -> None:
         out().print()
     by_rule = survey.rules(send_unknown=wish.send_unknown)
     if by_rule and wish.mail:
-        columns = ("rule", "jobs", "known to the ledger", "unknown to it", "may have been sent")
+        columns = ("rule", "jobs", "in the ledger", "not in it", "may have been sent")
         rows = table("Jobs", columns, right=columns[1:])
         for rule, fates in by_rule.items():
             numbers = (fates.total(), fates["known"], fates["publish"], fates["hold"])
@@ -153,7 +153,8 @@ def summary(result: "Result", wish: "Wish", *, dry: bool) -> list[str]:
     if wish.mail:
         lines.append(f"jobs: {_done(dry, total['publish'], result.published, 'published')}")
     if total["hold"]:
-        lines.append(f"jobs that may have been sent: {_done(dry, total['hold'], result.held, 'noted as unknown')}")
+        noted = _done(dry, total["hold"], result.held, "noted as unknown")
+        lines.append(f"jobs that may have been sent: {noted}, since the store has lost rows; --send-unknown publishes them")
     if not survey.records:
         lines.append("there is nothing in this range that the worker has read; `chopar lag` shows how far it is")
     remarks = (

@@ -30,6 +30,12 @@ def test_who_has_read_all_has_caught_up_whatever_the_rates() -> None:
     assert pace(Look(0, 100, 0, 100), Look(1, 200, 0, 200)) == Pace(0, 0, 100.0, 100.0, 0.0)
 
 
+def test_what_is_on_its_way_is_no_backlog() -> None:
+    """Else every reader of a steady flow would look, half of the time, as if it never caught up."""
+    assert pace(Look(0, 100, 0, 150), Look(1, 150, 0, 200)) == Pace(50, 0, 50.0, 50.0, 0.0)
+    assert pace(Look(0, 100, 0, 151), Look(1, 150, 0, 201)).catch_up == inf
+
+
 def test_a_position_that_was_set_back_is_no_speed() -> None:
     assert pace(Look(0, 900, 0, 1000), Look(1, 0, 0, 1000)) == Pace(1000, 0, 0.0, 0.0, inf)
 
@@ -57,7 +63,9 @@ def test_at_these_rates_it_is_done_when_it_says(position: int, lag: int, read: i
     end = position + lag
     assume(read <= lag)
     found = pace(Look(0, position, 0, end), Look(1, position + read, 0, end + came))
-    if found.catch_up == inf:
+    if found.lag <= read:
+        assert found.catch_up == 0.0
+    elif found.catch_up == inf:
         assert came >= read
     else:
         left = found.lag + (found.arrival - found.rate) * found.catch_up
