@@ -35,10 +35,8 @@ async def offsets_of(groups: "Groups", topic: str, point: Point, partitions: Ite
 
 def chosen(partitions: int, *points: Point | None, user: str | None = None) -> list[int]:
     """The partitions that the points and the user leave, of so many. Raises ChoparError if none is left."""
-    from streams.app import partition_of
-
     try:
-        only = only_partition(*points, user=None if user is None else partition_of(user.encode(), partitions))
+        only = only_partition(*points, user=None if user is None else _partition_of(user, partitions))
     except ValueError as error:
         raise ChoparError(f"--from, --to, --user: {error}") from None
     if only is None:
@@ -46,3 +44,9 @@ def chosen(partitions: int, *points: Point | None, user: str | None = None) -> l
     if only >= partitions:
         raise ChoparError(f"--from, --to: there is no partition {only}; there are 0 to {partitions - 1}")
     return [only]
+
+
+def _partition_of(user: str, partitions: int) -> int:
+    from streams.app import partition_of  # imports Faust, which takes a while
+
+    return partition_of(user.encode(), partitions)

@@ -75,7 +75,10 @@ def test_wrong_usage_is_exit_code_2_with_the_reason_on_stderr(arguments: list[st
     assert "Error:" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["log", "u"], ["jobs"], ["lag"], ["topics"], ["send", "-"], ["up"], ["demo"], ["worker"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["log", "u"], ["jobs"], ["lag"], ["replay", "--from", "0"], ["topics"], ["send", "-"], ["up"], ["demo"], ["worker"]],
+)
 def test_an_unknown_setting_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), nonsense="1")
     assert result.returncode == 1
