@@ -1,7 +1,6 @@
 """`chopar lag` and `replay` on a real installation, over a Kafka of its own, since their groups have fixed names."""
 
 import asyncio
-import signal
 import sqlite3
 import sys
 import time
@@ -173,18 +172,19 @@ async def nothing_is_missing(shop: Shop) -> None:
 
 
 async def watched(shop: Shop) -> None:
-    """`chopar lag --watch` looks again and again, until Ctrl-C."""
+    """`chopar lag --watch` looks again and again, until it is stopped."""
     command = (sys.executable, "-m", "chopar", "lag", "--watch", "--json", "--interval", "0.5")
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=environment(**shop.settings), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    for _ in range(2):
-        document = msgspec.json.decode(await process.stdout.readline())
-        assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "notifier"]
-    process.send_signal(signal.SIGINT)
-    await process.communicate()
-    assert process.returncode == 130
+    try:
+        for _ in range(2):
+            document = msgspec.json.decode(await process.stdout.readline())
+            assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "notifier"]
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 async def a_job_waits_on_rabbitmq(shop: Shop) -> None:
