@@ -9,7 +9,7 @@ First all of it is looked at (`Survey`), since whether the store has lost someth
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -28,10 +28,13 @@ LOST: Final = "its mail may have been sent: the store had lost what it knew of i
 """The reason of a job that is held."""
 
 
+What = Literal["restore", "publish", "hold", "conflict", "refused", "unreadable"]
+
+
 class Change(msgspec.Struct, frozen=True):
     """Something that a replay would do, or can't: a record of `activity.log` and what is done with it."""
 
-    what: Literal["restore", "publish", "hold", "conflict", "refused", "unreadable"]
+    what: What
     partition: int
     offset: int
     user: str = ""
@@ -54,13 +57,13 @@ class Survey:
     """What there is in the range, and what a replay of it would do. It changes nothing.
 
     What is missing counts once, however often it stands on `activity.log` (twice after a crash). At most `limit` changes
-    are listed.
+    of a kind are listed.
     """
 
     def __init__(self, log: Log, ledger: JobList, rules: Rules, *, limit: int) -> None:
         self._log, self._ledger, self._rules, self._limit = log, ledger, rules, limit
         self._seen: set[int] = set()
-        self._changes: list[Change] = []
+        self._changes: dict[What, list[Change]] = {}
         self._found: list[Found] = []
         self._jobs: dict[str, Counter[Known | None]] = {}
         self.records = self.missing = self.conflicts = self.unreadable = self.refused = 0
@@ -99,14 +102,15 @@ class Survey:
         """How many jobs get which fate."""
         return sum(self.rules(send_unknown=send_unknown).values(), Counter())
 
-    def changes(self, *, send_unknown: bool = False) -> list[Change]:
-        """What would be done, and what can't be, in the order in which it was found."""
-        changes = list(self._changes)
+    def changes(self, *, send_unknown: bool = False, without: Collection[str] = ()) -> list[Change]:
+        """What would be done, and what can't be, in the order of the log, but for what is named in `without`."""
+        changes = [change for of_kind in self._changes.values() for change in of_kind]
         for found in self._found:
             what = fate(found.known, store_lost=self.store_lost, send_unknown=send_unknown)
             if what != "known":
                 changes.append(_change(what, found.entry, rule=found.job.rule, job=found.job.id))
-        return sorted(changes, key=lambda change: (change.partition, change.offset))[: self._limit]
+        wanted = [change for change in changes if change.what not in without]
+        return sorted(wanted, key=lambda change: (change.partition, change.offset))[: self._limit]
 
     def _read_jobs(self, record: Record, entry: Entry) -> list[Job]:
         jobs, refused = read_jobs(record, self._rules)
@@ -136,8 +140,9 @@ class Survey:
                 self._found.append(Found(job, found, entry))
 
     def _list(self, change: Change) -> None:
-        if len(self._changes) < self._limit:
-            self._changes.append(change)
+        of_kind = self._changes.setdefault(change.what, [])
+        if len(of_kind) < self._limit:
+            of_kind.append(change)
 
     def _is_new(self, what: object) -> bool:
         mark = hash(what)
@@ -184,13 +189,6 @@ def _once(jobs: Iterable[Job]) -> list[Job]:
     return list({job.id: job for job in jobs}.values())
 
 
-def _change(
-    what: Literal["restore", "publish", "hold", "conflict", "refused"],
-    entry: Entry,
-    *,
-    rule: str = "",
-    job: str = "",
-    problem: str = "",
-) -> Change:
+def _change(what: What, entry: Entry, *, rule: str = "", job: str = "", problem: str = "") -> Change:
     place = entry.kafka_partition, entry.kafka_offset
     return Change(what, *place, entry.user_id, entry.position, entry.type, rule, job, problem)

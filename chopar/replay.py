@@ -14,7 +14,7 @@ from chopar.points import PointType
 from chopar.terminal import cell, fitting, out, table, write_json
 
 if TYPE_CHECKING:
-    from agents.replay import Change
+    from agents.replay import Change, What
     from chopar.passes import Result, Wish
 
 POINT: Final = PointType()
@@ -71,7 +71,7 @@ def replay(
               chopar replay --reset-group chopar-notify --from 3:1200
     """
     if reset_group is not None:
-        if until is not None or user or only or send_unknown:
+        if until is not None or user is not None or only or send_unknown:
             raise click.UsageError("--reset-group moves a whole group; --to, --user, --only and --send-unknown are not for it")
         _reset(reset_group, since, skip_unread=skip_unread, dry=dry_run, as_json=as_json)
         return
@@ -115,8 +115,8 @@ def document(result: "Result", wish: "Wish", *, dry: bool) -> dict[str, Any]:
 
 def changes(result: "Result", wish: "Wish") -> list["Change"]:
     """Those of what was wished for."""
-    left_out = {"restore", "conflict"} if not wish.store else {"publish"} if not wish.mail else set()
-    return [change for change in result.survey.changes(send_unknown=wish.send_unknown) if change.what not in left_out]
+    without: tuple[What, ...] = ("restore", "conflict") if not wish.store else ("publish", "refused") if not wish.mail else ()
+    return result.survey.changes(send_unknown=wish.send_unknown, without=without)
 
 
 def _fates(fates: Counter[Fate]) -> dict[Fate, int]:
@@ -158,12 +158,12 @@ def summary(result: "Result", wish: "Wish", *, dry: bool) -> list[str]:
     if not survey.records:
         lines.append("there is nothing in this range that the worker has read; `chopar lag` shows how far it is")
     remarks = (
-        (survey.conflicts, "contradict the store: another event stands at their position; `chopar log USER` shows it"),
-        (survey.refused, "times a rule could not make its job of an event"),
-        (survey.unreadable, "are no records of the log; they are on activity.dead"),
-        (result.missing, "are no longer on Kafka; raise the topic's retention.ms to keep more"),
+        ("contradicting the store", survey.conflicts, "another event stands at the position; `chopar log USER` shows it"),
+        ("jobs that a rule could not make", survey.refused, "their events lack something"),
+        ("no records of the log", survey.unreadable, "they are on activity.dead"),
+        ("no longer on Kafka", result.missing, "raise the topic's retention.ms to keep more"),
     )
-    return lines + [f"{number:,} {told}" for number, told in remarks if number]
+    return lines + [f"{what}: {number:,}; {told}" for what, number, told in remarks if number]
 
 
 def _done(dry: bool, found: int, done: int, how: str) -> str:

@@ -145,6 +145,12 @@ async def test_what_can_not_be_replayed_is_told_and_holds_nobody_up() -> None:
     assert await world.do(rules(welcome="user.*"), history) == (2, 0, 1)
 
 
+async def test_what_was_not_wished_for_takes_no_place_in_the_list() -> None:
+    survey = await World().survey(rules(welcome="user.*"), chunk(*(record(n) for n in range(1, 11))), limit=3)
+    assert [(change.what, change.position) for change in survey.changes(without=("restore",))] == [("hold", n) for n in (1, 2, 3)]
+    assert [(change.what, change.position) for change in survey.changes(without=("hold",))] == [("restore", n) for n in (1, 2, 3)]
+
+
 @pytest.mark.parametrize("limit", [0, 3])
 async def test_the_list_is_as_long_as_it_may_be_and_the_counts_are_whole(limit: int) -> None:
     survey = await World().survey(rules(welcome="user.*"), chunk(*(record(n) for n in range(1, 11))), limit=limit)

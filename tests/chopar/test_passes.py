@@ -98,7 +98,7 @@ async def test_only_one_of_both() -> None:
     lost = World()
     assert await replayed(lost, history, store=False) == (0, 0, 2)
     assert await lost.log.count() == 0
-    assert await replayed(lost, history, mail=False, send_unknown=True) == (2, 0, 0)
+    assert await replayed(lost, history, mail=False) == (2, 0, 0)
     assert lost.jobs.jobs == []
 
 
