@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from activity.chunk import Chunk
+from activity.replay import Move
 from agents.replay import Survey
-from chopar import passes
+from chopar import passes, reset
 from chopar.cli import cli
 from chopar.passes import Result
 from tests.activity.examples import Record
@@ -86,3 +87,16 @@ def test_what_contradicts_the_store_is_exit_code_1_unless_it_was_only_looked_at(
 def test_an_empty_range_says_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     text = told(monkeypatch, looked_at()).stdout
     assert "nothing in this range that the worker has read; `chopar lag` shows how far it is" in text
+
+
+@pytest.mark.parametrize(("dry", "would"), [(True, "would be"), (False, "will be")])
+def test_moved_offsets_say_what_is_read_again_and_what_never(dry: bool, would: str, capsys: pytest.CaptureFixture[str]) -> None:
+    moves = [Move(0, 1500, 300), Move(1, 20, 20), Move(2, 10, 40)]
+    reset.show("chopar", moves, dry=dry, as_json=False)
+    shown = capsys.readouterr()
+    assert shown.err == f"1,200 records {would} read again, 30 never\n"
+    assert "Group chopar of activity.events" in shown.out
+    reset.show("chopar", moves, dry=dry, as_json=True)
+    document = msgspec.json.decode(capsys.readouterr().out)
+    assert document["moves"][0] == {"partition": 0, "from": 1500, "to": 300}
+    assert (document["group"], document["topic"], document["dry_run"]) == ("chopar", "activity.events", dry)
