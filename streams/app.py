@@ -1,6 +1,7 @@
 """The composition root of the Faust side: what is connected to what."""
 
 import logging
+import os
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
@@ -149,6 +150,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         topic_partitions=settings.partitions,
         topic_disable_leader=True,
         table_standby_replicas=0,  # one would read every state of the others; a recovery takes little longer without
+        broker_client_id=f"{app_id}-{socket.gethostname()}-{os.getpid()}",  # how `chopar lag` names a partition's owner
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
         broker_heartbeat_interval=3.0,
