@@ -20,7 +20,8 @@ async def check_history(consumer: Any, users: Users) -> None:
     the changelog is shorter than what a disk has of it, Kafka has lost records.
     """
     newest = {TP(names.EVENTS, number): offset for number, offset in users.newest_offsets().items()}
-    reached = {TP(names.USERS_CHANGELOG, number): states.offset or 0 for number, states in users.partitions_here.items()}
+    here = {TP(names.USERS_CHANGELOG, number): states.offset for number, states in users.partitions_here.items()}
+    reached = {tp: offset for tp, offset in here.items() if offset is not None}
     try:
         ends = await consumer.highwaters(*newest, *reached)
     except KafkaError as error:  # raised here it would end the worker; the next rebalance looks again
@@ -33,7 +34,7 @@ async def check_history(consumer: Any, users: Users) -> None:
                 f"the topic was made anew; delete {names.USERS_CHANGELOG} as well to begin a new history"
             )
     for tp, offset in reached.items():
-        if offset > (ends.get(tp) or 0):
+        if offset >= (ends.get(tp) or 0):
             raise Mismatch(
                 f"the states on disk have {tp.topic}/{tp.partition} up to offset {offset}, but it ends at {ends.get(tp)}: "
                 f"Kafka has lost records; delete the folder `{names.APP}/states` in the data folder to go on with what Kafka has"

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 from aiokafka.errors import NodeNotReadyError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
@@ -81,19 +82,17 @@ class Producer(driver.Producer):
         """Queue (key, value, headers) for one partition in order; gives the deliveries to await."""
         producer = self._ensure_producer()
         sent: list[Delivery] = []
-
-        async def send() -> None:
-            future = await producer.send_batch(batch, topic, partition=partition)
-            self._undelivered.add(future)
-            future.add_done_callback(self._undelivered.discard)
-            sent.append(Delivery(future, batch.record_count()))
-
         batch = producer.create_batch()
         for key, value, headers in pairs:
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:  # full
-                await send()
+                sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition), batch))
                 batch = producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
         if batch.record_count():
-            await send()
+            sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition), batch))
         return sent
+
+    def _tracked(self, future: asyncio.Future[Any], batch: BatchBuilder) -> Delivery:
+        self._undelivered.add(future)
+        future.add_done_callback(self._undelivered.discard)
+        return Delivery(future, batch.record_count())
