@@ -235,22 +235,20 @@ def _too_large(state: State, more: int) -> bool:
 
 # -- states as bytes ---------------------------------------------------------------------------------------------------
 
-_HEADER: Final = Struct(">BqdI")
+_HEADER: Final = Struct(">Bqdd")
 _VERSION: Final = 2
-_NOT_WAITING: Final = float("inf")
-_FORGOTTEN: Final = 2**32 - 1
+_NOT_WAITING: Final = math.inf
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(State)
 
 
-def encode(state: State, offset: int, touched: float | None = 0.0) -> bytes:
+def encode(state: State, offset: int, touched: float = 0.0) -> bytes:
     """The state as a table's value. `offset`: of the last record of `activity.events` that it knows.
 
-    `touched`: when that record reached Kafka, Unix seconds, kept as whole ones; None: the state was forgotten.
+    `touched`: when that record reached Kafka, Unix seconds; `math.inf`: the state was forgotten.
     """
     since = waiting_since(state)
-    at = _FORGOTTEN if touched is None else min(max(math.ceil(touched), 0), _FORGOTTEN - 1)
-    return _HEADER.pack(_VERSION, offset, _NOT_WAITING if since is None else since, at) + _encoder.encode(state)
+    return _HEADER.pack(_VERSION, offset, _NOT_WAITING if since is None else since, touched) + _encoder.encode(state)
 
 
 def decode(value: bytes) -> State:
@@ -269,4 +267,4 @@ def peek(value: bytes) -> tuple[int, float | None]:
 def is_quiet(value: bytes, before: float) -> bool:
     """Whether the user's last record came at `before` (Unix seconds) or earlier, nothing waits, and there is what to forget."""
     _, _, since, touched = _HEADER.unpack_from(value)
-    return bool(since == _NOT_WAITING and touched != _FORGOTTEN and touched <= before)
+    return bool(since == _NOT_WAITING and touched <= before)

@@ -4,6 +4,7 @@ Every record ends in exactly one of: `logged`, `late`, `duplicate`, `dead`, `wai
 partition of its user, because it had no key or its sender counted partitions in another way. Ticks are no events.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
@@ -60,7 +61,7 @@ class _Work:
         self._chunk, self._states, self._partition_of = chunk, states, partition_of
         self._open: dict[bytes, State] = {}
         self._known: dict[bytes, int] = {}
-        self._changed: dict[bytes, tuple[int, float | None]] = {}
+        self._changed: dict[bytes, tuple[int, float]] = {}
         self._out = Step()
 
     def run(self) -> Step:
@@ -100,8 +101,9 @@ class _Work:
         if record.offset <= self._known[user]:
             self._count("repeated")  # read again after a crash: what it led to was confirmed before the state was written
             return
-        state, decisions = order.advance(state, event, record.timestamp / 1000)
-        self._keep(user, state, record.offset, record.timestamp / 1000)
+        now = record.timestamp / 1000
+        state, decisions = order.advance(state, event, now)
+        self._keep(user, state, record.offset, now)
         self._apply(user, record, event, decisions)
 
     def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
@@ -141,7 +143,7 @@ class _Work:
             if user in self._changed:  # what the table will hold, so that it does not matter where chunks are cut
                 value = order.encode(self._open[user], *self._changed[user])
             if value is not None and order.is_quiet(value, before) and record.offset > self._known[user]:
-                self._keep(user, order.forget(self._open[user]), record.offset, None)
+                self._keep(user, order.forget(self._open[user]), record.offset, math.inf)
 
     def _look_up(self, user: bytes) -> bytes | None:
         """Open the user's state, as it was before this chunk, if there is one."""
@@ -150,7 +152,7 @@ class _Work:
             self._open[user], self._known[user] = order.decode(value), order.peek(value)[0]
         return value
 
-    def _keep(self, user: bytes, state: State, offset: int, touched: float | None) -> None:
+    def _keep(self, user: bytes, state: State, offset: int, touched: float) -> None:
         self._open[user] = state
         self._changed[user] = offset, touched
 

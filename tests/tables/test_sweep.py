@@ -1,5 +1,6 @@
 """Who is proposed as quiet, and how little is looked at in one go."""
 
+import math
 from typing import cast
 
 import faust
@@ -20,14 +21,14 @@ def users() -> Users:
     return cast(Users, app.Table("users", partitions=4, key_type=bytes, value_type=bytes))
 
 
-def fill(users: Users, partition: int, count: int, touched: float | None = 0.0, first: int = 0) -> None:
+def fill(users: Users, partition: int, count: int, touched: float = 0.0, first: int = 0) -> None:
     states = users.partition(partition)
     states.put({b"u%d" % n: encode(State(), 0, touched) for n in range(first, first + count)}, None)
 
 
 def test_only_the_quiet_are_found(users: Users) -> None:
     fill(users, 1, 2, touched=100.0)
-    fill(users, 1, 1, touched=None, first=5)
+    fill(users, 1, 1, touched=math.inf, first=5)
     fill(users, 1, 1, touched=101.0, first=7)
     fill(users, 2, 1, touched=101.0)
     assert Sweep(users, WEEK).look(100.0 + WEEK) == {1: [b"u0", b"u1"]}
