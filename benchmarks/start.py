@@ -8,6 +8,7 @@ ready. Seconds of a machine that does other things as well mean little: the CPU 
 
 import argparse
 import asyncio
+import math
 import os
 import random
 import subprocess
@@ -34,6 +35,7 @@ from streams.topics import ensure_topics
 ROOT: Final = Path(__file__).parent.parent
 READY: Final = b"Worker ready"
 SHARES: Final = {
+    "quiet": "forgotten after a quiet time",
     "few": "5 events each",
     "window": "a full window of 256 sequences each",
     "ids": "256 ids without sequence each",
@@ -43,6 +45,8 @@ SHARES: Final = {
 
 def state(kind: str, number: int, chance: random.Random) -> bytes:
     """A user's state; checks and ids are as good as random."""
+    if kind == "quiet":
+        return encode(State(900, {"/web": Source(901)}), 0, math.inf)
     window = kind == "window" or (kind == "mixed" and number % 10 == 0)
     ids = kind == "ids" or (kind == "mixed" and number % 20 == 1)
     events = 900 if window else 5
@@ -112,7 +116,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--writes", type=int, default=2, help="records in the changelog for each user (default: %(default)s)")
     parser.add_argument("--states", choices=SHARES, default="mixed", help="; ".join(f"{k}: {v}" for k, v in SHARES.items()))
-    parser.add_argument("--starts", type=int, default=1)
+    parser.add_argument("--store", choices=("memory", "rocksdb"), default="memory", help="(default: %(default)s)")
+    parser.add_argument("--starts", type=int, default=2, help="one after the other, on the same folder (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chopar-start-") as name:
         folder = Path(name)
@@ -122,10 +127,13 @@ def main() -> None:
             given = {
                 "CHOPAR_KAFKA_URL": kafka.url,
                 "CHOPAR_DATA_DIR": str(folder / "data"),
+                "CHOPAR_TABLE_STORE": arguments.store,
                 "CHOPAR_WEB_PORT": str(ports.choose(1)[0]),
             }
             size = asyncio.run(fill(parse_settings(given), arguments.users, arguments.writes, arguments.states))
-            sys.stdout.write(f"{arguments.users:,} users, {arguments.states}, {size / arguments.users:,.0f} B a state\n")
+            sys.stdout.write(
+                f"{arguments.users:,} users, {arguments.states}, {size / arguments.users:,.0f} B a state, {arguments.store}\n"
+            )
             surrounding = {name: value for name, value in os.environ.items() if not name.startswith("CHOPAR_")}
             for _ in range(arguments.starts):
                 took = start({**surrounding, **given}, folder)

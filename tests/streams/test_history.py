@@ -68,7 +68,7 @@ async def there(admin: AIOKafkaAdminClient, name: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_a_topic_made_anew_is_another_one(kafka_url: str) -> None:
+async def test_a_topic_made_anew_is_another_one(kafka_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, name = parse_settings({"CHOPAR_KAFKA_URL": kafka_url}), f"t-{uuid.uuid4().hex[:8]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_url.removeprefix("kafka://"))
     await admin.start()
@@ -84,4 +84,11 @@ async def test_a_topic_made_anew_is_another_one(kafka_url: str) -> None:
     assert found[0] == found[1] != found[2] == found[3]
     assert name in found[0]
     with pytest.raises(Mismatch, match=f"topic {name} can't be looked up: UnknownTopicOrPartitionError"):
+        await topic_identity(settings, name)
+
+    async def too_old(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", too_old)
+    with pytest.raises(Mismatch, match="CHOPAR_TABLE_STORE: rocksdb needs Kafka"):
         await topic_identity(settings, name)
