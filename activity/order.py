@@ -140,7 +140,8 @@ def _behind(state: State, event: Event, source: Source, check: bytes, now: float
     assert event.sequence is not None  # noqa: S101  (advance() asked)
     at = len(source.recent) - 4 * (source.due - event.sequence)
     if at < 0:
-        return state, [Refused("too-old", f"sequence {event.sequence} is older than the last {WINDOW}; {source.due} is due")]
+        window = f"{len(source.recent) // 4} that are remembered"
+        return state, [Refused("too-old", f"sequence {event.sequence} is older than the last {window}; {source.due} is due")]
     known = source.recent[at : at + 4]
     if known == check:
         return _duplicate(state)
