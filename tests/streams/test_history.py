@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import UnknownTopicOrPartitionError
 from faust.types import TP
 
 from activity import names
@@ -61,10 +62,10 @@ async def test_a_disk_that_knows_more_of_the_changelog_than_kafka_is_refused(end
             await check_history(consumer, users())
 
 
-async def there(admin: AIOKafkaAdminClient, name: str) -> None:
-    """Kafka answers before it knows of a new topic everywhere."""
+async def until(code: int, admin: AIOKafkaAdminClient, name: str) -> None:
+    """Kafka answers before it knows of a new topic, or a deleted one, everywhere."""
     async with asyncio.timeout(60):
-        while [topic["error_code"] for topic in await admin.describe_topics([name])] != [0]:  # noqa: ASYNC110  (Kafka tells nobody)
+        while [topic["error_code"] for topic in await admin.describe_topics([name])] != [code]:  # noqa: ASYNC110  (Kafka tells nobody)
             await asyncio.sleep(0.1)
 
 
@@ -76,9 +77,10 @@ async def test_a_topic_made_anew_is_another_one(kafka_url: str, monkeypatch: pyt
         found = []
         for _ in range(2):
             await admin.create_topics([NewTopic(name, 1, 1)])
-            await there(admin, name)
+            await until(0, admin, name)
             found += [await topic_identity(settings, name), await topic_identity(settings, name)]
             await admin.delete_topics([name])
+            await until(UnknownTopicOrPartitionError.errno, admin, name)
     finally:
         await admin.close()
     assert found[0] == found[1] != found[2] == found[3]
