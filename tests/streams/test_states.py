@@ -95,7 +95,7 @@ async def test_a_quiet_user_is_forgotten_but_for_the_numbers(kafka_url: str, tmp
             while not (value := await last_state(kafka_url, user)) or order.decode(value).sources["/web"].recent:  # noqa: ASYNC110  (it stands on Kafka)
                 await asyncio.sleep(0.5)
         assert order.decode(value) == order.State(3, {"/web": order.Source(4)})
-        ours.worker.kill()
+        assert ours.worker.stop() == 0
         ours.worker.start()
         await send(kafka_url, events([user], 3, 5), rate=1000)
         await ours.until(lambda: ours.stored(user) == 5, "all stored")
