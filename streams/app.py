@@ -22,9 +22,9 @@ from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
-from streams.parts import JobsPart, Opener, StorePart, read_rules
+from streams.parts import JobsPart, Opener, StatesPart, StorePart, read_rules
 from streams.producer import Producer
-from streams.ticks import send_ticks
+from streams.ticks import Ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
 from streams.watchdog import RecoveryWatch
 from tables.users import Users
@@ -92,18 +92,25 @@ class App(faust.App):
 
 
 def create_app(settings: Settings) -> App:
-    """The app `chopar`: sequencer and archiver over the table `users`."""
-    store = StorePart(settings)
-    app = _new_app(names.APP, settings, store.open, web=True)
+    """The app `chopar`: sequencer and archiver over the table `users`. Raises SettingError when a package is missing."""
+    store, states = StorePart(settings), StatesPart(settings)
+
+    async def open_parts(stack: AsyncExitStack) -> None:
+        await store.open(stack)
+        await states.open(stack)
+
+    app = _new_app(names.APP, settings, open_parts, web=True)
     outputs = Outputs(app)
-    users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
+    table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
+    users = cast(Users, table)
+    ticks = Ticks(users, settings)
     where = partial(partition_of, partitions=settings.partitions)
     sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 
-    async def ticks() -> None:
-        await send_ticks(users, cast(Producer, app.producer), settings.gap_timeout)
+    async def send_ticks() -> None:
+        await ticks.send(cast(Producer, app.producer))
 
     async def check_states(*_: Any, **__: Any) -> None:
         try:
@@ -112,7 +119,7 @@ def create_app(settings: Settings) -> App:
             give_up(error)
 
     app.on_rebalance_complete.connect(check_states, weak=False)
-    app.timer(interval=min(1.0, settings.gap_timeout / 2))(ticks)
+    app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
     return app
 
 
