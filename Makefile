@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST_WORKERS ?= 2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test demo bench lock clean
+.PHONY: setup system check format test chaos demo bench lock clean
 
 setup: .venv/installed
 
@@ -39,6 +39,10 @@ format: setup
 
 test: setup
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+
+# Processes and Kafka are hurt at random, then all is counted: ARGS="--seed 7 --mix outages --rate 2000".
+chaos: setup
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 demo: setup
 	$(BIN)/chopar demo $(ARGS)

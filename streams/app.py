@@ -151,7 +151,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         table_standby_replicas=0,  # one would read every state of the others; a recovery takes little longer without
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
-        broker_heartbeat_interval=3.0,
+        broker_heartbeat_interval=1.0,
         broker_max_poll_records=4000,
         consumer_max_fetch_size=4 * 1024 * 1024,
         producer_max_batch_size=256 * 1024,

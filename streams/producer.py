@@ -79,6 +79,7 @@ class Producer(driver.Producer):
         return sent
 
     def _tracked(self, delivery: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """Who waits for the delivery may let go of it; the batch goes out all the same, and `emptied` waits for that."""
         self._undelivered.add(delivery)
         delivery.add_done_callback(self._undelivered.discard)
-        return delivery
+        return asyncio.shield(delivery)

@@ -4,6 +4,7 @@ import inspect
 from importlib.metadata import version
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer import AIOKafkaProducer, sender
@@ -36,6 +37,8 @@ def test_the_versions_are_those_whose_faults_are_known() -> None:
         (Consumer._new_consumer_thread, ["self"]),
         (AIOKafkaConsumerThread._commit, ["self", "offsets"]),
         (AIOKafkaConsumerThread._ensure_consumer, ["self"]),
+        (AIOKafkaConsumerThread._fetch_records, ["self", "consumer", "active_partitions", "timeout", "max_records"]),
+        (AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"]),
         (AIOKafkaConsumerThread.on_partitions_assigned, ["self", "assigned", "generation_id"]),
         (Producer._ensure_producer, ["self"]),
         (Producer._settings_extra, ["self"]),
@@ -56,6 +59,7 @@ def test_fields_that_are_read_or_written() -> None:
     source = inspect.getsource(BaseConsumer)
     for name in ("_read_offset", "_committed_offset", "_buffered_partitions", "_acked", "_acked_index", "_unacked_messages"):
         assert f"self.{name}" in source
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer), "read when it starts"
     source = inspect.getsource(Store)
     assert "self.data" in source
     assert "self._key_partition" in source
