@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
+from agents.failpoints import failpoint
 from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
@@ -49,7 +51,9 @@ class JobsPart:
             )
         quiet_libraries()
         await declare(self._url)
-        self._publisher = await stack.enter_async_context(Publisher(self._url))
+        self._publisher = await stack.enter_async_context(
+            Publisher(self._url, confirmed=partial(failpoint, "notifier.confirming"))
+        )
 
     async def publish(self, jobs: Sequence[Job]) -> None:
         """As `JobPublisher.publish`."""

@@ -9,6 +9,7 @@ from aiokafka.errors import NodeNotReadyError
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
+from agents.failpoints import failpoint
 from streams.exits import TEMPFAIL, leave
 
 
@@ -34,7 +35,10 @@ class Producer(driver.Producer):
             self._check_pause()
             if isinstance(request, ProduceRequest) and self._is_out_of_touch():
                 raise NodeNotReadyError("not confirmed as a member of the group lately")
-            return await send(node, request, **options)
+            answer = await send(node, request, **options)
+            if isinstance(request, ProduceRequest):
+                failpoint("producer.answered")  # Kafka has it, and who sent it does not know yet
+            return answer
 
         client.send = fenced
         self.add_future(self._watch_pause())

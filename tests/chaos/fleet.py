@@ -32,7 +32,7 @@ class Fleet:
     async def watch(self) -> None:
         """For ever: start again what ended by itself, and note how it ended."""
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1.0)
             for name, process in self._processes.items():
                 if name not in self._away and not process.running:
                     self._note(name, process)
@@ -66,10 +66,10 @@ class Fleet:
                 process.kill()
 
     async def _process(self, blow: Blow) -> None:
-        while blow.target in self._away:  # noqa: ASYNC110  (hurt by another blow, one of many)
+        process = self._processes[blow.target]
+        while blow.target in self._away or not process.running:  # noqa: ASYNC110  (hurt by another blow, one of many)
             await asyncio.sleep(0.1)
         self._away.add(blow.target)
-        process = self._processes[blow.target]
         self.struck[blow.kind] += 1
         try:
             if blow.kind in ("pause", "blink"):

@@ -91,7 +91,8 @@ async def _feeding(address: str, traffic: Iterator[Sent], rate: int) -> AsyncIte
         yield
     finally:
         feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        (ended,) = await asyncio.gather(feeding, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError), ended
         await producer.flush()
         await producer.stop()
 
@@ -113,9 +114,19 @@ async def _feed(producer: AIOKafkaProducer, traffic: Iterator[Sent], rate: int) 
     while True:
         due = int((monotonic() - began) * rate)
         for sent in (next(traffic) for _ in range(min(due - number, rate))):
-            await producer.send("activity.events", sent.value, key=sent.key, partition=sent.partition)
+            await _hand_over(producer, sent)
             number += 1
         await asyncio.sleep(0.02)
+
+
+async def _hand_over(producer: AIOKafkaProducer, sent: Sent) -> None:
+    while True:
+        try:
+            await producer.send("activity.events", sent.value, key=sent.key, partition=sent.partition)
+        except KafkaError:  # nothing was queued
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 async def _drained(address: str, patience: float, with_notifier: bool) -> bool:

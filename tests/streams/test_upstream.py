@@ -14,6 +14,7 @@ from faust.app.base import BootStrategy
 from faust.stores.memory import Store
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer
 
 
@@ -33,6 +34,7 @@ def test_the_versions_are_those_whose_faults_are_known() -> None:
         (BaseConsumer.perform_seek, ["self"]),
         (BaseConsumer.wait_empty, ["self"]),
         (BaseConsumer.getmany, ["self", "timeout"]),
+        (ThreadDelegateConsumer._getmany, ["self", "active_partitions", "timeout"]),
         (Consumer._to_message, ["self", "tp", "record"]),
         (Consumer._new_consumer_thread, ["self"]),
         (AIOKafkaConsumerThread._commit, ["self", "offsets"]),
