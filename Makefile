@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST_WORKERS ?= 2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test mailpit demo bench lock clean
+.PHONY: setup system check format test mailpit chaos demo bench lock clean
 
 setup: .venv/installed
 
@@ -43,6 +43,10 @@ test: setup
 # What a real mail server makes of the mails; the first time Go builds it.
 mailpit: setup
 	$(BIN)/pytest tests/rabbit/check_mailpit.py $(ARGS)
+
+# Processes and Kafka are hurt at random, then all is counted: ARGS="--seed 7 --mix outages --rate 2000".
+chaos: setup
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 demo: setup
 	$(BIN)/chopar demo $(ARGS)

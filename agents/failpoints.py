@@ -18,8 +18,12 @@ POINTS: Final = (
     "archiver.appended",
     "archiver.done",
     "notifier.taken",
+    "notifier.confirming",
     "notifier.published",
     "notifier.done",
+    "producer.answered",
+    "consumer.committing",
+    "consumer.committed",
 )
 
 

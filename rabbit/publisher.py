@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
 from aio_pika import DeliveryMode, Message
@@ -50,12 +50,14 @@ class Publisher:
     Use it as an async context manager, or call `close()`. An outage is waited out inside and logged when it begins and ends.
     """
 
-    def __init__(self, url: str, outage: Outage | None = None) -> None:
+    def __init__(self, url: str, outage: Outage | None = None, confirmed: Callable[[], None] = lambda: None) -> None:
+        """`confirmed` is called for each letter that is safe, before who waits for it hears of it."""
         self._link = Link(url, outage or Outage("RabbitMQ"), confirms=True)
         self._window = asyncio.Semaphore(WINDOW)
         self._exchanges: dict[str, AbstractExchange] = {}
         self._opened: AbstractChannel | None = None
         self._unroutable: set[tuple[str, str]] = set()
+        self._confirmed_one = confirmed
 
     async def __aenter__(self) -> "Publisher":
         return self
@@ -104,6 +106,7 @@ class Publisher:
                 logger.debug("a publish failed and is repeated: %s", problem(error))
             else:
                 self._found(letter)
+                self._confirmed_one()
                 return
             failures += 1
             await wait(failures)

@@ -24,6 +24,7 @@ from streams.outage import KafkaOutage
 from streams.outputs import Outputs
 from streams.parts import JobsPart, Opener, StatesPart, StorePart, read_rules
 from streams.producer import Producer
+from streams.seats import Seat, give_up_seats
 from streams.ticks import Ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
 from streams.watchdog import RecoveryWatch
@@ -31,8 +32,6 @@ from tables.users import Users
 
 log = logging.getLogger(__name__)
 
-QUEUED_CHUNKS: Final = 16
-"""How many chunks may wait for an agent; then its partitions pause."""
 STOP_DEADLINE: Final = 15.0
 """Seconds that SIGTERM may take; what was in hand by then is read again by the next owner."""
 SESSION_TIMEOUT: Final = 10.0
@@ -57,6 +56,7 @@ class App(faust.App):
             if self.boot_strategy.enable_web:
                 check_port(self._settings)
             created = await ensure_topics(self._settings)
+            await self._take_seat()
             await self._open_parts(self._parts)
         except ChoparError as error:
             give_up(error)
@@ -64,6 +64,17 @@ class App(faust.App):
         if created:
             log.info("created topics: %s", ", ".join(created))
         await super().on_first_start()
+
+    async def _take_seat(self) -> None:
+        seat = Seat(self._settings.data_dir / self.conf.id / "seats")
+        self._parts.callback(seat.leave)
+
+        async def note(*_: Any, **__: Any) -> None:
+            seat.note(cast(Any, self.consumer)._thread.member_id)
+
+        self.on_partitions_assigned.connect(note, weak=False)
+        if killed := seat.take_from_dead():
+            await give_up_seats(kafka_address(self._settings), self.conf.id, killed)
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -160,7 +171,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         broker_client_id=f"{app_id}-{socket.gethostname()}-{os.getpid()}",  # how `chopar lag` names a partition's owner
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
-        broker_heartbeat_interval=3.0,
+        broker_heartbeat_interval=1.0,
         broker_max_poll_records=4000,
         consumer_max_fetch_size=4 * 1024 * 1024,
         producer_max_batch_size=256 * 1024,
@@ -177,7 +188,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
 
 
 def _topic(app: faust.App, name: str) -> Any:
-    return app.topic(name, schema=Chunks(), maxsize=QUEUED_CHUNKS, allow_empty=True)
+    return app.topic(name, schema=Chunks(), allow_empty=True)
 
 
 def make_folder(settings: Settings) -> None:

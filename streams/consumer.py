@@ -1,24 +1,33 @@
 """The consumer: hands out chunks, and commits no further than the first one that is not done.
 
-It stands above the faults of Faust 0.15.3 and aiokafka that are marked A, B, D, G and "outage" below (`docs/faust.md`).
+It stands above the faults of Faust 0.15.3 and aiokafka that are marked A, B, C, D, G, H and "outage" below (`docs/faust.md`).
 """
 
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from agents.failpoints import failpoint
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
 from streams.producer import Producer
 from streams.records import read_any_header
 from tables.users import Users
+
+FETCH_WAIT_MS: Final = 100
+"""How long Kafka holds a fetch that finds nothing. What else is asked of that broker waits behind it: in a rebalance, while
+the flow is stopped, several times. Faust's 1,500 ms made it last seconds longer."""
+
+WAITING_CHUNKS: Final = 4
+"""How many chunks of a partition may wait for their agent; the rest waits on Kafka."""
+_FULL_GLANCE: Final = 0.02
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -26,6 +35,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     member_at = float("-inf")
     """When the group last confirmed this member: the monotonic time at which the heartbeat was sent that it answered."""
+    full: frozenset[TP] = frozenset()
+    """Partitions of which enough waits for an agent; they are not read."""
 
     async def on_start(self) -> None:
         read_any_header()
@@ -42,6 +53,43 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return answered
 
         coordinator._do_heartbeat = noted
+
+    @property
+    def member_id(self) -> str:
+        """What the group calls this member."""
+        return str(self._ensure_consumer()._coordinator.member_id)
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  (the name is Faust's)
+        max_records: int | None = None,
+    ) -> Mapping[TP, Any]:
+        """C: Faust's set changes under a fetch; where it is empty aiokafka gives all that it has, and Faust drops that.
+
+        A recovery then waits for records of its changelog that were passed over, or, if others follow, goes on without them.
+        Here a fetch gives what was asked for; what is not wanted any more when it comes is put back.
+        """
+        wanted = set(active_partitions) - self.full
+        if self.full:  # whoever is not may have room in a moment
+            timeout = min(timeout or 0.0, _FULL_GLANCE)
+        if not wanted:
+            await asyncio.sleep(timeout or 0.0)
+            return {}
+        records = await super()._fetch_records(consumer, wanted, timeout=timeout, max_records=max_records)
+        assigned, given = consumer.assignment(), dict[TP, Any]()
+        for tp, batch in records.items():
+            if self.consumer.flow_active and tp in active_partitions:
+                given[tp] = batch
+            elif tp in assigned:
+                consumer.seek(tp, batch[0].offset)
+        return given
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self.member_at = monotonic()
@@ -149,6 +197,22 @@ class Consumer(driver.Consumer):
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109  (the name is Faust's)
+        """H: Faust does not pass a topic's `maxsize` on, and where a queue is full it stops reading for all agents.
+
+        Here each partition has its own bound: an agent that waits for a far end holds up nobody, and memory stays bounded.
+        """
+        self._thread.full = frozenset(tp for tp in self._inflight if self._is_full(tp))
+        return await super()._getmany(active_partitions, timeout)
+
+    def _is_full(self, tp: TP) -> bool:
+        waiting = 0
+        for message in reversed(self._inflight[tp]):
+            if message.chunk.finished or waiting == WAITING_CHUNKS:
+                break
+            waiting += 1
+        return waiting == WAITING_CHUNKS
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  (the name is Faust's)
         """The next records: for a chunked topic, and a table that is recovered, one message for each partition and fetch."""
         records, active = await self._wait_next_records(timeout)
@@ -212,7 +276,9 @@ class Consumer(driver.Consumer):
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         before = {tp: self._committed_offset[tp] for tp in offsets}
+        failpoint("consumer.committing")
         committed = await super()._commit_offsets(offsets, start_new_transaction)
+        failpoint("consumer.committed")
         for tp, offset in offsets.items():
             if not committed:
                 self._committed_offset[tp] = before[tp]  # Faust counts it as committed even so

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from activity import names
@@ -9,6 +10,7 @@ from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
+from agents.failpoints import failpoint
 from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
@@ -79,7 +81,9 @@ class JobsPart:
             )
         quiet_libraries()
         await declare(self._url)
-        self._publisher = await stack.enter_async_context(Publisher(self._url))
+        self._publisher = await stack.enter_async_context(
+            Publisher(self._url, confirmed=partial(failpoint, "notifier.confirming"))
+        )
 
     async def publish(self, jobs: Sequence[Job]) -> None:
         """As `JobPublisher.publish`."""

@@ -10,11 +10,15 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
+from agents.failpoints import failpoint
 from streams.exits import TEMPFAIL, leave
 
 
 class Delivery:
-    """A batch of `records` on its way. Awaited it gives the offset of the first (-1: Kafka can't tell), or raises KafkaError."""
+    """A batch of `records` on its way. Awaited it gives the offset of the first (-1: Kafka can't tell), or raises KafkaError.
+
+    Who waits for it may let go of it; the batch goes out all the same, and `Producer.emptied` waits for that.
+    """
 
     __slots__ = ("_future", "records")
 
@@ -22,7 +26,7 @@ class Delivery:
         self._future, self.records = future, records
 
     def __await__(self) -> Generator[Any, None, int]:
-        metadata = yield from self._future.__await__()
+        metadata = yield from asyncio.shield(self._future).__await__()
         return int(metadata.offset)
 
 
@@ -48,7 +52,10 @@ class Producer(driver.Producer):
             self._check_pause()
             if isinstance(request, ProduceRequest) and self._is_out_of_touch():
                 raise NodeNotReadyError("not confirmed as a member of the group lately")
-            return await send(node, request, **options)
+            answer = await send(node, request, **options)
+            if isinstance(request, ProduceRequest):
+                failpoint("producer.answered")  # Kafka has it, and who sent it does not know yet
+            return answer
 
         client.send = fenced
         self.add_future(self._watch_pause())

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from brokers import ports
 from streams.exits import SOFTWARE, TEMPFAIL
+from streams.seats import Seat, give_up_seats
 from tests.processes import MAILER, NOTIFIER, ROOT, WORKER, Process
 
 
@@ -89,6 +90,15 @@ class Installation:
             for process in processes:
                 if process.running:
                     process.kill()
+            await self._free_seats()
+
+    async def _free_seats(self) -> None:
+        """Who comes next does not wait for the sessions of those that were killed here."""
+        for folder in self._folder.glob("*/*/seats"):
+            seat = Seat(folder)
+            if killed := seat.take_from_dead():
+                await give_up_seats(self._env["CHOPAR_KAFKA_URL"].removeprefix("kafka://"), folder.parent.name, killed)
+            seat.leave()
 
     def stored(self, users: str) -> int:
         """How many events of users that begin with `users` are in the store."""

@@ -59,7 +59,7 @@ class Lab:
             value_serializer="raw",
         )
         app.Table("table", partitions=self.partitions, key_type=bytes, value_type=bytes)
-        app.agent(app.topic(self.topic, schema=Chunks(), maxsize=16), name="lab")(each_chunk(work))
+        app.agent(app.topic(self.topic, schema=Chunks()), name="lab")(each_chunk(work))
         return app
 
     @asynccontextmanager

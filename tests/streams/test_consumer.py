@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from activity.chunk import Chunk
 from streams.consumer import Consumer
@@ -105,6 +106,35 @@ async def test_a_partition_without_a_committed_offset_is_read_from_its_beginning
         app.consumer.resume_flow()
         await eventually(lambda: len(reader.values) == 40)
     assert reader.values == 2 * list(range(1, 21))
+
+
+async def test_a_fetch_takes_nothing_that_it_was_not_asked_for_or_that_is_not_wanted_any_more(kafka_url: str) -> None:
+    """Fault C: in a rebalance Faust empties the set that a fetch looks at; a recovery's records were taken and dropped."""
+    lab = await Lab(kafka_url).create()
+    await lab.send(values(1, 20), topic=lab.changelog)
+    async with lab.running(Reader().work) as app:
+        faust_consumer: Any = app.consumer
+        faust_consumer.stop_flow()  # its own fetcher rests
+        thread = faust_consumer._thread
+        consumer = thread._ensure_consumer()
+        ours, changelog = TP(lab.topic, 0), TP(lab.changelog, 0)
+
+        async def fetch(active: set[TP], empty: bool) -> tuple[Any, int, int]:
+            """What it gives, and where the next one begins."""
+            consumer.seek(changelog, 0)
+            fetching = asyncio.ensure_future(thread._fetch_records(consumer, active, timeout=5.0, max_records=100))
+            await asyncio.sleep(0.5)  # the changelog's records are there by now
+            if empty:
+                active.clear()
+            await lab.send(values(1, 1))
+            return await fetching, await consumer.position(ours), await consumer.position(changelog)
+
+        await asyncio.sleep(1.5)  # until its last fetch is over
+        faust_consumer.flow_active = True
+        given, _, in_changelog = await thread.call_thread(fetch, {ours}, False)
+        assert [record.value for record in given[ours]] == [b"1"]
+        assert in_changelog == 0
+        assert await thread.call_thread(fetch, {ours}, True) == ({}, 1, 0)
 
 
 async def test_two_workers_share_the_partitions_and_hand_over_without_loss(kafka_url: str) -> None:

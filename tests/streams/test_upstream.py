@@ -4,6 +4,7 @@ import inspect
 from importlib.metadata import version
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -14,6 +15,7 @@ from faust.app.base import BootStrategy
 from faust.tables.base import Collection
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer
 
 
@@ -33,10 +35,13 @@ def test_the_versions_are_those_whose_faults_are_known() -> None:
         (BaseConsumer.perform_seek, ["self"]),
         (BaseConsumer.wait_empty, ["self"]),
         (BaseConsumer.getmany, ["self", "timeout"]),
+        (ThreadDelegateConsumer._getmany, ["self", "active_partitions", "timeout"]),
         (Consumer._to_message, ["self", "tp", "record"]),
         (Consumer._new_consumer_thread, ["self"]),
         (AIOKafkaConsumerThread._commit, ["self", "offsets"]),
         (AIOKafkaConsumerThread._ensure_consumer, ["self"]),
+        (AIOKafkaConsumerThread._fetch_records, ["self", "consumer", "active_partitions", "timeout", "max_records"]),
+        (AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"]),
         (AIOKafkaConsumerThread.on_partitions_assigned, ["self", "assigned", "generation_id"]),
         (Producer._ensure_producer, ["self"]),
         (Producer._settings_extra, ["self"]),
@@ -62,6 +67,7 @@ def test_fields_that_are_read_or_written() -> None:
     for name in ("_read_offset", "_committed_offset", "_buffered_partitions", "_acked", "_acked_index", "_unacked_messages"):
         assert f"self.{name}" in source
     assert "table.persisted_offset(tp)" in inspect.getsource(Recovery._add), "a recovery begins where the table says"
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer), "read when it starts"
     assert "self.enable_web" in inspect.getsource(BootStrategy)
     assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher), "a fetch is read by what stands in this name"
     assert "self._buffer" in inspect.getsource(_DefaultRecordBatchPy._maybe_uncompress)
