@@ -11,19 +11,21 @@ import msgspec
 from activity.errors import RuleError
 from activity.events import LogRecord, Refused
 from activity.jobs import Job, JobClass, job_id
+from activity.timing import AT_ONCE, KEYS, Timing, read_timing
 
 Expression = Callable[[Mapping[str, Any]], str]
 """A compiled `{{ … }}` text. Raises ValueError, whose text names what is missing, when an event lacks something it needs."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Events whose type matches the glob `on` make a job for the address that `to` gives."""
+    """Events whose type matches the glob `on` make a job for the address that `to` gives, due when `timing` says."""
 
     name: str
     on: str
     to: Expression
     job_class: JobClass
     template: str
+    timing: Timing = AT_ONCE
 
 
 class Rules:
@@ -71,6 +73,7 @@ def _job(rule: Rule, record: LogRecord, seen: dict[str, Any]) -> Job:
         to=rule.to(seen),
         template=rule.template,
         event=seen,
+        send_at=rule.timing.due(record.received, seen),
         traceparent=record.traceparent,
     )
 
@@ -78,6 +81,7 @@ def _job(rule: Rule, record: LogRecord, seen: dict[str, Any]) -> Job:
 # -- reading the file --------------------------------------------------------------------------------------------------
 
 _KEYS: Final = ("name", "on", "to", "class", "template")
+_OPTIONAL: Final = KEYS
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 
 
@@ -105,8 +109,8 @@ def parse_rules(text: str, file: str, compile_expression: Callable[[str], Expres
 
 def _rule(table: dict[str, Any], where: str, compile_expression: Callable[[str], Expression], templates: Collection[str]) -> Rule:
     for key in table:
-        if key not in _KEYS:
-            raise RuleError(where, f"{key}: there is no such key; a rule has {', '.join(_KEYS)}")
+        if key not in _KEYS + _OPTIONAL:
+            raise RuleError(where, f"{key}: there is no such key; a rule has {', '.join(_KEYS + _OPTIONAL)}")
     for key in _KEYS:
         if not isinstance(table.get(key), str) or not table[key]:
             raise RuleError(where, f"{key}: a text was expected")
@@ -120,4 +124,8 @@ def _rule(table: dict[str, Any], where: str, compile_expression: Callable[[str],
         to = compile_expression(table["to"])
     except ValueError as error:
         raise RuleError(where, f"to: {error}") from None
-    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"])
+    try:
+        timing = read_timing(table, compile_expression)
+    except ValueError as error:
+        raise RuleError(where, str(error)) from None
+    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"], timing)

@@ -34,7 +34,12 @@ class Letter(msgspec.Struct, frozen=True):
 
 def first_letter(job: Job) -> Letter:
     """A job's first attempt."""
-    return Letter(JOBS_EXCHANGE, job.key, encode_job(job), {JOB_HEADER: job.id, ATTEMPT_HEADER: 1})
+    return due_letter(job, encode_job(job), 1)
+
+
+def due_letter(job: Job, body: bytes, attempt: int) -> Letter:
+    """The job as attempt number `attempt`, on its queue at once."""
+    return Letter(JOBS_EXCHANGE, job.key, body, {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt})
 
 
 def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int) -> Letter:

@@ -20,7 +20,7 @@ KEPT: Final = 10_000
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A job came into `state` at `time` (Unix seconds). Holds no address and no payload."""
+    """A job came into `state` at `time` (Unix seconds); one that is `scheduled` is due at `due`. Holds no address, no payload."""
 
     job: str
     rule: str
@@ -29,6 +29,7 @@ class Change(msgspec.Struct, frozen=True):
     attempt: int
     time: float
     reason: str = ""
+    due: float | None = None
 
 
 class Listener(Protocol):
