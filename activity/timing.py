@@ -64,7 +64,7 @@ def moment(text: str) -> datetime:
     """The point in time that `text` names, in UTC. Raises ValueError if it is no RFC 3339 time with its zone."""
     try:
         return msgspec.convert(text, Moment).astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError):
+    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError):
         raise ValueError(f"{text[:50]!r} is no time; RFC 3339 with its zone was expected, like 2026-01-31T09:30:00Z") from None
 
 

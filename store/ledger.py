@@ -84,7 +84,7 @@ class Ledger:
         rows = {key(job.id): Row(job) for job in wanted}
         ids = sorted(rows)
         if self._database.is_postgres:
-            # What is not there can't be locked, so it is put there first; the number 0 says that it is new.
+            # What is not there can't be locked, so it is put there first; one that has nothing but its name is new.
             await connection.execute(_PLACE, [job_values(rows[id], now) for id in ids])
             found = await connection.execute(_LOCK, {"ids": ids})
         else:
@@ -92,7 +92,7 @@ class Ledger:
         unsettled = []
         for id, state, number, owner, until, due, suspected, abandoned, created, reason, doubtful, rule in found:
             row = rows[id]
-            if number or suspected or state in ("scheduled", "cancelled"):
+            if number or suspected or due is not None or state == "cancelled":
                 row.record = JobRecord(id, state, number, owner, until, None, due, suspected, abandoned)
                 row.created, row.reason, row.doubtful = created, reason, doubtful
                 row.named = bool(rule) or state != "cancelled"
