@@ -46,7 +46,10 @@ class Request(msgspec.Struct, eq=False):
 
 
 class Finished(msgspec.Struct, frozen=True, eq=False):
-    """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying."""
+    """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying.
+
+    `written` is set when the ledger has it.
+    """
 
     delivery: Delivery
     job: Job | None
@@ -54,6 +57,7 @@ class Finished(msgspec.Struct, frozen=True, eq=False):
     owner: str
     started: float
     result: Outcome | Busy | Again | Later | Over
+    written: asyncio.Event | None = None
 
 
 class _Step(msgspec.Struct, frozen=True, eq=False):
@@ -125,6 +129,9 @@ class Committer:
                 finished, self._finished = self._finished, []
                 if finished:
                     following.create_task(self._follow(await self._settle(finished)))
+                    for one in finished:
+                        if one.written is not None:
+                            one.written.set()
 
     async def _follow(self, steps: Sequence[_Step]) -> None:
         """Publishes, acknowledges, tells. What needs no letter does not wait for what does."""
@@ -227,7 +234,7 @@ class Committer:
             case Later(due):  # the ledger has it
                 return _Step(one.delivery, None, self._change(job, "scheduled", one.attempt, due=due))
             case Busy(until):
-                return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now()))
+                return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now(), one.delivery.lost))
             case Again(outcome, attempt):
                 return self._step(one, job, outcome, attempt)
             case outcome:

@@ -13,6 +13,7 @@ from activity.names import (
     JOB_HEADER,
     JOBS_EXCHANGE,
     KEY_HEADER,
+    LOST_HEADER,
     REASON_HEADER,
     REPLY_HEADER,
     RETRY_EXCHANGE,
@@ -42,9 +43,11 @@ def due_letter(job: Job, body: bytes, attempt: int) -> Letter:
     return Letter(JOBS_EXCHANGE, job.key, body, {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt})
 
 
-def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int) -> Letter:
-    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers)."""
+def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, lost: int = 0) -> Letter:
+    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers). `lost`: see `Delivery`."""
     headers: dict[str, Header] = {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt, DELAY_HEADER: seconds}
+    if lost:
+        headers[LOST_HEADER] = lost
     return Letter(RETRY_EXCHANGE, job.key, body, headers)
 
 

@@ -1,7 +1,6 @@
 """The worker pool: takes jobs from a source, does each by its task, and hands what came of it to the committer."""
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
@@ -168,11 +167,22 @@ class Pool(mode.Service):
             await self._do(delivery)
 
     async def _do(self, delivery: Delivery) -> None:
-        """One delivery, from its bytes to the committer. Whatever happens in between, it is handed in."""
+        """One delivery. What was lost twice is done with no other such job beside it until the ledger has what came of it: should
+        it kill this process, no other gets the blame."""
+        if delivery.lost < 2:
+            await self._try(delivery)
+            return
+        async with self._alone:
+            written = asyncio.Event()
+            await self._try(delivery, written)
+            await written.wait()
+
+    async def _try(self, delivery: Delivery, written: asyncio.Event | None = None) -> None:
+        """From its bytes to the committer. Whatever happens in between, it is handed in."""
         started = self._now()
         job = readable(delivery.body)
         if isinstance(job, Dead):
-            self._committer.finish(Finished(delivery, None, delivery.attempt, self._owner, started, job))
+            self._committer.finish(Finished(delivery, None, delivery.attempt, self._owner, started, job, written))
             return
         owner = f"{self._owner}/{next(self._count)}"
         request = Request(job, delivery.attempt, owner, asyncio.get_running_loop().create_future())
@@ -188,20 +198,16 @@ class Pool(mode.Service):
             if isinstance(outcome, Retry) and not outcome.burn and attempt.counts:
                 outcome = Retry(outcome.reason, outcome.after)  # it stands in the ledger: the same number can't be tried again
             result = attempt.refusal or outcome
-            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result))
+            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result, written))
         if attempt.refusal is None and self._circuit.note(outcome):
             self._opened.set()
 
     async def _begin(self, job: Job, attempt: Attempt, lost: int) -> Outcome:
-        """The attempt, unless the job has to wait or has to stop.
-
-        A job that was lost twice is done with no other such job beside it: should it kill this process, no other gets the blame.
-        """
+        """The attempt, unless the job has to wait, or has killed those who began it."""
         early = job.due is not None and job.due > self._now()
-        async with self._alone if lost > 1 else contextlib.nullcontext():
-            if (early or lost) and not await attempt.may_begin(suspect=lost > 0):
-                return Retry("not begun", burn=False)
-            return await self._attempt(job, attempt)
+        if (early or lost) and not await attempt.may_begin(suspect=lost > 0):
+            return Retry("not begun", burn=False)
+        return await self._attempt(job, attempt)
 
     async def _attempt(self, job: Job, attempt: Attempt) -> Outcome:
         """What the task says, in time; what it means if it does not get to say it."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from activity.names import ATTEMPT_HEADER, BULK_QUEUE, DELIVERY_COUNT_HEADER, TRANSACTIONAL_QUEUE
+from activity.names import ATTEMPT_HEADER, BULK_QUEUE, DELIVERY_COUNT_HEADER, LOST_HEADER, TRANSACTIONAL_QUEUE
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
 
@@ -212,5 +212,6 @@ class RabbitSource:
 
 def _lost(message: AbstractIncomingMessage) -> int:
     """Quorum queues count it; for a message of any other queue it is known only that there was at least one."""
-    count = message.headers.get(DELIVERY_COUNT_HEADER)
-    return count if isinstance(count, int) else int(bool(message.redelivered))
+    counted, before = (message.headers.get(name) for name in (DELIVERY_COUNT_HEADER, LOST_HEADER))
+    known = counted if isinstance(counted, int) else 0
+    return max(known, int(bool(message.redelivered))) + (before if isinstance(before, int) else 0)

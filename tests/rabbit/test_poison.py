@@ -21,11 +21,11 @@ from tests.rabbit.orders import make_job
 GOOD = [make_job(number, task="good") for number in range(2, 42)]
 
 
-async def until_settled(store: Store, jobs: list[Job], process: asyncio.subprocess.Process) -> bool:
-    """Whether all have ended; False if the process died before."""
+async def until_settled(rabbit: str, store: Store, jobs: list[Job], process: asyncio.subprocess.Process) -> bool:
+    """Whether all have ended and the dead letter is there; False if the process died before."""
     while process.returncode is None:
         counts = await store.jobs.counts()
-        if counts["sent"] + counts["dead"] == len(jobs):
+        if counts["sent"] + counts["dead"] == len(jobs) and await broker.waiting(rabbit, DEAD_QUEUE):
             return True
         await asyncio.sleep(0.05)
     return False
@@ -39,7 +39,7 @@ async def survive(rabbit: str, url: str, jobs: list[Job]) -> list[int]:
             command = [sys.executable, "-m", "tests.rabbit.poisoned", rabbit, url]
             process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
             try:
-                if await until_settled(store, jobs, process):
+                if await until_settled(rabbit, store, jobs, process):
                     return ends
                 ends.append(process.returncode or 0)
             finally:
