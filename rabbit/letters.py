@@ -35,12 +35,12 @@ class Letter(msgspec.Struct, frozen=True):
 
 def first_letter(job: Job) -> Letter:
     """A job's first attempt."""
-    return due_letter(job, encode_job(job), 1)
+    return due_letter(job.id, job.key, encode_job(job), 1)
 
 
-def due_letter(job: Job, body: bytes, attempt: int) -> Letter:
-    """The job as attempt number `attempt`, on its queue at once."""
-    return Letter(JOBS_EXCHANGE, job.key, body, {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt})
+def due_letter(id: str, key: str, body: bytes, attempt: int) -> Letter:
+    """A job as attempt number `attempt`, on its queue at once."""
+    return Letter(JOBS_EXCHANGE, key, body, {JOB_HEADER: id, ATTEMPT_HEADER: attempt})
 
 
 def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, lost: int = 0) -> Letter:

@@ -5,17 +5,21 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import delete, select, update
 
+from activity.jobs import JobClass
 from store.connection import Database
 from store.schema import job as jobs
 from store.schema import shelf
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A job whose time has come: its bytes, and the attempt that it asks for."""
+    """A job whose time has come: the attempt that it asks for, its bytes, and what must be known to publish them unread."""
 
     id: str
     attempt: int
     body: bytes
+    job_class: JobClass
+    rule: str
+    user: str
 
 
 class Schedule:
@@ -27,7 +31,7 @@ class Schedule:
     async def take(self, owner: str, until: float, now: float, limit: int) -> list[Due]:
         """See `Schedule.take` in `store.interfaces`."""
         wanted = (
-            select(jobs.c.id, shelf.c.attempt, shelf.c.body)
+            select(jobs.c.id, shelf.c.attempt, shelf.c.body, jobs.c["class"], jobs.c.rule, jobs.c.user_id)
             .join(shelf, shelf.c.job_id == jobs.c.id)
             .where(jobs.c.state == "scheduled", jobs.c.due <= now, jobs.c.until <= now)
             .order_by(jobs.c.due, jobs.c.id)

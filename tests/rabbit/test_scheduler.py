@@ -21,6 +21,7 @@ from rabbit.publisher import Publisher
 from rabbit.scheduler import LEASE, Scheduler
 from rabbit.tasks import Permission
 from store.opening import Store, open_store
+from store.schedule import Due
 from tests.rabbit import broker
 from tests.rabbit.fakes import FakeListener
 from tests.rabbit.orders import make_job, make_jobs
@@ -217,6 +218,22 @@ async def test_while_the_store_is_away_the_scheduler_waits(
             await works.until(job, "sent")
     told = [record.message for record in caplog.records if "the store" in record.message]
     assert [word for text in told for word in ("is away", "is back") if word in text] == ["is away", "is back"]
+
+
+async def test_what_another_version_put_away_is_left_to_who_can_read_it(url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = timed(make_job(), 3600.0)
+    newer = Due(job.id, 1, first_letter(job).body.replace(b'"version":1', b'"version":2'), job.job_class, job.rule, job.user)
+    async with working(url) as works:
+        await works.publish(job)
+        await works.until(job, "scheduled")
+
+        async def take(*_: object) -> list[Due]:
+            return [newer]
+
+        monkeypatch.setattr(works.ledger, "take", take)
+        assert await scheduler(works).publish_due() == 1
+        (headers,) = await works.dead(1)
+    assert (headers["chopar-reason"], headers["chopar-key"]) == ("unknown-version", job.key)
 
 
 async def test_several_schedulers_publish_each_job_once(rabbit: str, tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ class MemoryLedger:
             case Go():
                 self._go(record, claim, got, now)
             case Later(due):
-                self._shelf.setdefault(id, Due(id, next_attempt(record, claim), encode_job(claim.job)))
+                job = claim.job
+                due_then = Due(id, next_attempt(record, claim), encode_job(job), job.job_class, job.rule, job.user)
+                self._shelf.setdefault(id, due_then)
                 if record is None:
                     self._write(claim.job, JobRecord(id, "scheduled", 0, "", 0.0, due=due), now)
             case Over() if record is not None and record.state != got.state:
