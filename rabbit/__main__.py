@@ -18,6 +18,7 @@ from rabbit.mail import email_task
 from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
+from rabbit.scheduler import Scheduler
 from rabbit.smtp import Away, Mailer
 from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
@@ -50,7 +51,7 @@ async def run(settings: Settings) -> None:
     await topology.declare(rabbit_url)
     await reachable(mailer, settings.mail_from)
     async with open_store(settings.store_url) as store:
-        rabbit = Outage("RabbitMQ")
+        rabbit, away = Outage("RabbitMQ"), Outage("the store")
         source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
         publisher = Publisher(rabbit_url, rabbit)
         lifecycle = Lifecycle(rabbit_url, rabbit)
@@ -63,15 +64,17 @@ async def run(settings: Settings) -> None:
             probe=mailer.answers,
             terms=Terms(settings.max_attempts, settings.retry_base, settings.retry_cap, settings.unknown_outcome),
             limits=Limits(settings.mail_workers, settings.smtp_timeout),
+            store=away,
         )
+        scheduler = Scheduler(store.schedule, publisher, lifecycle, away)
         try:
-            await until_signal(pool, source, lifecycle)
+            await until_signal(pool, source, lifecycle, scheduler)
         finally:
             for part in (source, publisher, lifecycle, mailer):
                 await part.close()
 
 
-async def until_signal(pool: Pool, source: RabbitSource, lifecycle: Lifecycle) -> None:
+async def until_signal(pool: Pool, source: RabbitSource, lifecycle: Lifecycle, scheduler: Scheduler) -> None:
     """Runs the pool until SIGTERM or Ctrl-C, then stops it in order. Raises what it crashed of, if it did."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -80,6 +83,7 @@ async def until_signal(pool: Pool, source: RabbitSource, lifecycle: Lifecycle) -
     async with pool:
         pool.add_future(source.run())
         pool.add_future(lifecycle.run())
+        pool.add_future(scheduler.run())
         logger.info("sending")
         stopped, ended = asyncio.create_task(stop.wait()), asyncio.create_task(pool.wait_until_stopped())
         await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)

@@ -50,6 +50,6 @@ def letter_after(outcome: Outcome, job: Job, body: bytes, attempt: int, terms: T
             return delayed_letter(job, body, attempt + 1, tier(seconds))
 
 
-def put_off(job: Job, body: bytes, attempt: int, seconds: float) -> Letter:
+def put_off(job: Job, body: bytes, attempt: int, seconds: float, lost: int = 0) -> Letter:
     """The same attempt again, not before `seconds` have passed (or the longest delay there is)."""
-    return delayed_letter(job, body, attempt, tier(min(max(seconds, 0.0), TIERS[-1])))
+    return delayed_letter(job, body, attempt, tier(min(max(seconds, 0.0), TIERS[-1])), lost)

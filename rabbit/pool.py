@@ -13,7 +13,7 @@ from typing import Final, cast
 import mode
 import msgspec
 
-from activity.claims import Again, Busy, Go, Over
+from activity.claims import Again, Answer, Busy, Go, Later, Over
 from activity.jobs import Job, decode_job
 from activity.outcomes import Dead, Outcome, Retry, Unknown
 from rabbit.circuit import Circuit
@@ -49,14 +49,28 @@ class Attempt:
         self._committer = committer
         self._now = now
         self._request = request
-        self.refusal: Busy | Again | Over | None = None
+        self._asked = False
+        self.refusal: Busy | Again | Later | Over | None = None
         self.granted = False
         self.number = request.attempt
 
     @property
     def counts(self) -> bool:
         """Whether it may stand in the ledger."""
-        return self._request.tried
+        return self._request.tried or self._asked
+
+    async def may_begin(self, *, suspect: bool) -> bool:
+        """Asks the ledger before anything is begun: not if the job has to wait, or has killed those who began it."""
+        mine = self._request
+        answer: asyncio.Future[tuple[Answer, float]] = asyncio.get_running_loop().create_future()
+        try:
+            self._asked = suspect  # then it is noted down as begun, until it is settled
+            got, _ = await self._committer.claim(Request(mine.job, mine.attempt, mine.owner, answer, False, True, suspect))
+        finally:
+            answer.cancel()
+        if not isinstance(got, Go):
+            self.refusal = got
+        return self.refusal is None
 
     async def __call__(self) -> bool:
         """See `rabbit.tasks.Permission`."""
@@ -113,6 +127,7 @@ class Pool(mode.Service):
         self._count = itertools.count(1)
         self._workers: list[asyncio.Future[None]] = []
         self._idle: set[asyncio.Task[None]] = set()
+        self._alone = asyncio.Lock()
         self._stopping = False
 
     async def on_start(self) -> None:
@@ -152,18 +167,29 @@ class Pool(mode.Service):
             await self._do(delivery)
 
     async def _do(self, delivery: Delivery) -> None:
-        """One delivery, from its bytes to the committer. Whatever happens in between, it is handed in."""
+        """One delivery. What was lost twice is done with no other such job beside it until the ledger has what came of it: should
+        it kill this process, no other gets the blame."""
+        if delivery.lost < 2:
+            await self._try(delivery)
+            return
+        async with self._alone:
+            written = asyncio.Event()
+            await self._try(delivery, written)
+            await written.wait()
+
+    async def _try(self, delivery: Delivery, written: asyncio.Event | None = None) -> None:
+        """From its bytes to the committer. Whatever happens in between, it is handed in."""
         started = self._now()
         job = readable(delivery.body)
         if isinstance(job, Dead):
-            self._committer.finish(Finished(delivery, None, delivery.attempt, self._owner, started, job))
+            self._committer.finish(Finished(delivery, None, delivery.attempt, self._owner, started, job, written))
             return
         owner = f"{self._owner}/{next(self._count)}"
         request = Request(job, delivery.attempt, owner, asyncio.get_running_loop().create_future())
         attempt = Attempt(self._committer, self._now, request)
         outcome: Outcome = Retry("stopped", burn=False)
         try:
-            outcome = await self._attempt(job, attempt)
+            outcome = await self._begin(job, attempt, delivery.lost)
         except asyncio.CancelledError:
             outcome = Unknown("stopped") if attempt.granted else outcome
             raise
@@ -172,9 +198,16 @@ class Pool(mode.Service):
             if isinstance(outcome, Retry) and not outcome.burn and attempt.counts:
                 outcome = Retry(outcome.reason, outcome.after)  # it stands in the ledger: the same number can't be tried again
             result = attempt.refusal or outcome
-            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result))
+            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result, written))
         if attempt.refusal is None and self._circuit.note(outcome):
             self._opened.set()
+
+    async def _begin(self, job: Job, attempt: Attempt, lost: int) -> Outcome:
+        """The attempt, unless the job has to wait, or has killed those who began it."""
+        early = job.due is not None and job.due > self._now()
+        if (early or lost) and not await attempt.may_begin(suspect=lost > 0):
+            return Retry("not begun", burn=False)
+        return await self._attempt(job, attempt)
 
     async def _attempt(self, job: Job, attempt: Attempt) -> Outcome:
         """What the task says, in time; what it means if it does not get to say it."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from activity.names import ATTEMPT_HEADER, BULK_QUEUE, TRANSACTIONAL_QUEUE
+from activity.names import ATTEMPT_HEADER, BULK_QUEUE, DELIVERY_COUNT_HEADER, LOST_HEADER, TRANSACTIONAL_QUEUE
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
 
@@ -21,12 +21,16 @@ PREFETCH_PER_WORKER: Final = 16
 
 
 class Delivery(msgspec.Struct, frozen=True, eq=False):
-    """One message in hand: its bytes, its routing key, which attempt it asks for, and the source's own mark."""
+    """One message in hand: its bytes, its routing key, which attempt it asks for, and the source's own mark.
+
+    `lost`: how often it was handed out before and came back without a word, its taker's connection or process gone.
+    """
 
     body: bytes
     key: str
     attempt: int
     mark: object = None
+    lost: int = 0
 
 
 class Source(Protocol):
@@ -191,7 +195,7 @@ class RabbitSource:
             self._unacknowledged[message.delivery_tag] = None
             attempt = message.headers.get(ATTEMPT_HEADER)
             known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
-            delivery = Delivery(message.body, message.routing_key or "", known, (channel, message))
+            delivery = Delivery(message.body, message.routing_key or "", known, (channel, message), _lost(message))
             await self._lane.put(delivery, bulk=bulk)
 
     def _is_ours(self, delivery: Delivery) -> bool:
@@ -204,3 +208,10 @@ class RabbitSource:
             case (channel, AbstractIncomingMessage() as message) if channel is current and current and not current.is_closed:
                 return message
         return None
+
+
+def _lost(message: AbstractIncomingMessage) -> int:
+    """Quorum queues count it; for a message of any other queue it is known only that there was at least one."""
+    counted, before = (message.headers.get(name) for name in (DELIVERY_COUNT_HEADER, LOST_HEADER))
+    known = counted if isinstance(counted, int) else 0
+    return max(known, int(bool(message.redelivered))) + (before if isinstance(before, int) else 0)

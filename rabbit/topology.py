@@ -36,8 +36,8 @@ Arguments = Mapping[str, str | int]
 DELIVERY_LIMIT: Final = 100
 """How often the broker hands out a job that is never acknowledged (its worker dies of it) before it goes to `email.dead`.
 
-Attempts are counted in a header; this limit only stops a job that kills each mailer that takes it. It is high since
-every lost connection counts as well, and explicit since RabbitMQ 4 has one of 20 by itself.
+Attempts are counted in a header, and what kills mailers in the ledger (`activity.claims.KILLS`); this limit only stops what kills
+them before they can ask it. It is high since every lost connection counts as well, and explicit since RabbitMQ 4 has one of 20.
 """
 NO_LIMIT: Final = 2**31 - 1
 """For the queue of dead letters: at the default limit of RabbitMQ 4 a message without a dead-letter exchange is deleted."""

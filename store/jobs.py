@@ -16,7 +16,8 @@ from store.schema import attempt, job
 class JobRow(msgspec.Struct, frozen=True):
     """A job as it stands. Times are Unix seconds; `owner` holds its newest attempt until `until` while it is `sending`.
 
-    `doubtful` attempts have an outcome that nobody knows: each may have been a mail that was sent.
+    `doubtful` attempts have an outcome that nobody knows: each may have been a mail that was sent. While it is `scheduled` nobody
+    gets it before `due`. `repeats`: how many messages came after it had ended. The others: see `activity.claims.JobRecord`.
     """
 
     id: str
@@ -36,6 +37,10 @@ class JobRow(msgspec.Struct, frozen=True):
     updated: float
     reason: str
     doubtful: int
+    due: float | None = None
+    suspected: int = 0
+    abandoned: int = 0
+    repeats: int = 0
 
 
 class AttemptRow(msgspec.Struct, frozen=True):
@@ -103,6 +108,18 @@ class Jobs:
                 wanted = query.where(job.c.id.in_(ids[start : start + _LOOKUP]))
                 found |= {id: Known(state, attempt) for id, state, attempt in await connection.execute(wanted)}
         return found
+
+    async def scheduled(self, *, user: str | None = None, limit: int = 100, after: str | None = None) -> list[JobRow]:
+        """See `JobList.scheduled`."""
+        query = select(job).where(job.c.state == "scheduled")
+        if user is not None:
+            query = query.where(job.c.user_id == user)
+        if after is not None:
+            query = query.where(
+                tuple_(job.c.due, job.c.id) > select(job.c.due, job.c.id).where(job.c.id == after).scalar_subquery()
+            )
+        async with self._database.reading() as connection:
+            return [JobRow(*row) for row in await connection.execute(query.order_by(job.c.due, job.c.id).limit(limit))]
 
     async def counts(self) -> dict[JobState, int]:
         """See `JobList.counts`."""

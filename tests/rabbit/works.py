@@ -85,6 +85,12 @@ class Works:
                 await asyncio.sleep(0.02)
             await self.pool.settled()
 
+    async def until_claimed(self, job: Job, within: float = 60.0) -> None:
+        """Waits until a worker has the ledger's leave to send it."""
+        async with asyncio.timeout(within):
+            while (found := await self.ledger.job(job.id)) is None or found.job.state != "sending":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     async def attempt(self, job: Job) -> tuple[int, Outcome | None]:
         """The number and the outcome of its newest attempt."""
         newest = (await self.ledger.attempts(job.id))[-1]
