@@ -10,6 +10,7 @@ import msgspec
 from activity.errors import ChoparError
 from activity.events import rfc3339
 from activity.jobs import JobState
+from chopar.pool import COMMANDS
 from chopar.terminal import cell, fitting, moment, out, say, table, write_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,26 @@ if TYPE_CHECKING:
 STYLES = {"sent": "green", "dead": "red", "unknown": "yellow"}
 
 
-@click.command(short_help="Show the emails and how far they are.")
+class Jobs(click.Command):
+    """The command, and those beside it: their names stand where an ID would, and no job has such an ID."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> Any:
+        beside = next((command for command in COMMANDS if args and command.name == args[0]), None)
+        if beside is None:
+            return super().make_context(info_name, args, parent, **extra)
+        context = beside.make_context(f"{info_name} {beside.name}", args[1:], parent, **extra)
+        context.command = beside
+        return context
+
+    def invoke(self, context: click.Context) -> Any:
+        return super().invoke(context) if context.command is self else context.command.invoke(context)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(str(command.name), command.get_short_help_str()) for command in COMMANDS])
+
+
+@click.command(cls=Jobs, short_help="Show the emails and how far they are; pause and resume the mailers.")
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--state", type=click.Choice(get_args(JobState)), help="Only jobs in this state.")
 @click.option("--user", help="Only jobs of this user.")

@@ -10,6 +10,7 @@ from activity.names import (
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
+    DUE_HEADER,
     JOB_HEADER,
     JOBS_EXCHANGE,
     KEY_HEADER,
@@ -37,9 +38,11 @@ def first_letter(job: Job) -> Letter:
     return Letter(JOBS_EXCHANGE, job.key, encode_job(job), {JOB_HEADER: job.id, ATTEMPT_HEADER: 1})
 
 
-def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int) -> Letter:
-    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers)."""
+def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, due: float | None = None) -> Letter:
+    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers). `due`: its appointment."""
     headers: dict[str, Header] = {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt, DELAY_HEADER: seconds}
+    if due is not None:
+        headers[DUE_HEADER] = int(due * 1000)
     return Letter(RETRY_EXCHANGE, job.key, body, headers)
 
 

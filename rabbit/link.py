@@ -48,11 +48,10 @@ async def connect(url: str) -> AbstractConnection:
 class Link:
     """One connection with one channel, kept open. `channel()` waits out an outage; the log tells of it once."""
 
-    def __init__(self, url: str, outage: Outage, *, confirms: bool = False, prefetch: int = 0) -> None:
+    def __init__(self, url: str, outage: Outage, *, confirms: bool = False) -> None:
         self._url = url
         self._outage = outage
         self._confirms = confirms
-        self._prefetch = prefetch
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -96,8 +95,6 @@ class Link:
         self._given_up = None
         channel = self._connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
         await asyncio.wait_for(channel.initialize(), CONNECT_TIMEOUT)
-        if self._prefetch:
-            await channel.set_qos(prefetch_count=self._prefetch, timeout=CONNECT_TIMEOUT)
         return channel
 
     async def _let_go(self) -> None:

@@ -76,7 +76,7 @@ class Mailer:
         except Refused as refused:
             return judged(refused.reply)
         except FAILED as error:
-            return Retry(f"connection failed: {type(error).__name__}")
+            return Retry(f"connection failed: {type(error).__name__}", kind="connection")
         try:
             outcome = await _hand_over(connection, envelope, permission)
         except Refused as refused:
@@ -84,7 +84,7 @@ class Mailer:
             return judged(refused.reply)
         except FAILED as error:
             connection.close()
-            return Retry(f"connection failed: {type(error).__name__}")
+            return Retry(f"connection failed: {type(error).__name__}", kind="connection")
         except BaseException:
             connection.close()
             raise
@@ -173,6 +173,8 @@ class Mailer:
 def judged(reply: SMTPResponse) -> Outcome:
     """What a reply with an error means for the message: 4xx is for now, anything else for good (RFC 5321, 4.2.1)."""
     words = f"{reply.code} {' '.join(reply.message.split())[:300]}"
+    if reply.code == HANGS_UP:
+        return Retry(words, burn=False, slow=True, kind="busy")
     return Retry(words) if 400 <= reply.code < 500 else Dead("refused", words)
 
 

@@ -15,6 +15,7 @@ from store.ledger import Ledger
 from store.lock import exclusive
 from store.log import ActivityLog
 from store.migrating import upgrade
+from store.switches import Switches
 
 PREPARE_TIMEOUT: Final = 120.0
 """Seconds to wait for another process that changes the tables."""
@@ -27,6 +28,7 @@ class Store:
         self._database = database
         self.log = ActivityLog(database)
         self.jobs = Jobs(database)
+        self.switches = Switches(database)
 
     def ledger(self, policy: Policy) -> Ledger:
         """The send ledger; `policy` is UNKNOWN_OUTCOME."""

@@ -3,6 +3,7 @@
     activity    one row an event that was accepted: the queryable activity log
     job         one row a job: how far it is, and who holds its newest attempt until when
     attempt     one row an attempt at a job: who did it, and what came of it
+    switch      what people set while it runs: `pause`, the mailers' pause that stands until it is taken back
 
 An event of the log that comes again after the sequencer forgot it has a position too; `repeats` is where it stood first.
 Text that came from outside (`time`, `sequence`) stays text, as it came. Times of our own are Unix seconds.
@@ -112,4 +113,12 @@ attempt: Final = Table(
     Column("detail", Text),
     PrimaryKeyConstraint("job_id", "number"),
     _one_of("outcome", OUTCOMES),
+)
+
+switch: Final = Table(
+    "switch",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed", Double, nullable=False),
 )

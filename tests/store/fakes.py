@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from activity.claims import Answer, Claim, Go, JobRecord, Over, Policy, answer, may_settle, state_after
 from activity.jobs import Job, JobState
-from activity.outcomes import Unknown
+from activity.outcomes import Outcome, Unknown
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import LEASE_OVER, Settlement
 from store.log import Appended, Entry
@@ -145,3 +145,24 @@ class MemoryLedger:
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         return [row for (id, _), row in sorted(self._attempts.items()) if id == job_id]
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        ended = [row for id in ids if (row := self._rows.get(id)) is not None and row.state not in ("sending", "waiting")]
+        newest = {row.id: self._attempts.get((row.id, row.attempt)) for row in ended}
+        return {row.id: (row.state, row.attempt, None if (one := newest[row.id]) is None else one.outcome) for row in ended}
+
+
+class MemorySwitches:
+    """See `store.interfaces.Switches`."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    async def read(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    async def write(self, name: str, value: str | None, now: float) -> None:
+        if value is None:
+            self._values.pop(name, None)
+        else:
+            self._values[name] = value
