@@ -22,11 +22,8 @@ class Crew:
         self._members: dict[int, asyncio.Future[None]] = {}
         self._idle: dict[int, asyncio.Task[None]] = {}
         self.size = 0
-
-    @property
-    def busy(self) -> int:
+        self.busy = 0
         """How many are at a job."""
-        return sum(not future.done() for future in self.all) - len(self._idle)
 
     @property
     def all(self) -> Collection[asyncio.Future[None]]:
@@ -54,4 +51,8 @@ class Crew:
             finally:
                 if self._idle.get(number) is me:
                     del self._idle[number]
-            await self._do(delivery)
+            self.busy += 1
+            try:
+                await self._do(delivery)
+            finally:
+                self.busy -= 1
