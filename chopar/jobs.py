@@ -10,6 +10,7 @@ import msgspec
 from activity.errors import ChoparError
 from activity.events import rfc3339
 from activity.jobs import JobState
+from chopar import pool
 from chopar.changes import Wanted, follow_changes
 from chopar.history import STYLES, document, show, show_job
 from chopar.terminal import cell, fitting, moment, out, say, write_json
@@ -18,7 +19,7 @@ from chopar.wishes import cancel, move
 if TYPE_CHECKING:
     from store.jobs import JobRow
 
-COMMANDS = (show, cancel, move)
+COMMANDS = (show, cancel, move, *pool.COMMANDS)
 
 
 class Jobs(click.Command):
@@ -50,7 +51,7 @@ class Choice(msgspec.Struct, frozen=True):
     scheduled: bool
 
 
-@click.command(cls=Jobs, short_help="Show the emails and how far they are; cancel or move them.")
+@click.command(cls=Jobs, short_help="Show the emails and how far they are; cancel or move them; pause the mailers.")
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--state", type=click.Choice(get_args(JobState)), help="Only jobs in this state.")
 @click.option("--user", help="Only jobs of this user.")

@@ -18,7 +18,7 @@ from activity.claims import Again, Answer, Busy, Claim, Go, Later, Over, state_a
 from activity.errors import Unreachable
 from activity.jobs import Job, JobState
 from activity.outcomes import Dead, Outcome, Retry
-from rabbit.consequences import Terms, letter_after, put_off, settled
+from rabbit.consequences import Terms, appointed, letter_after, put_off, settled
 from rabbit.letters import Letter, dead_letter
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
@@ -45,6 +45,12 @@ class Request(msgspec.Struct, eq=False):
     suspect: bool = False
 
 
+class Appointment(msgspec.Struct, frozen=True):
+    """It was not begun, since its domain has enough under way; its turn is at `due` (Unix seconds)."""
+
+    due: float
+
+
 class Finished(msgspec.Struct, frozen=True, eq=False):
     """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying.
 
@@ -56,7 +62,7 @@ class Finished(msgspec.Struct, frozen=True, eq=False):
     attempt: int
     owner: str
     started: float
-    result: Outcome | Busy | Again | Later | Over
+    result: Outcome | Busy | Again | Later | Over | Appointment
     written: asyncio.Event | None = None
 
 
@@ -124,14 +130,15 @@ class Committer:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
-                if self._requests:
-                    await self._claim_waiting()
+                # Settled first: a worker hands in its last job before it claims the next, so no worker is ever in doubt of two.
                 finished, self._finished = self._finished, []
                 if finished:
                     following.create_task(self._follow(await self._settle(finished)))
                     for one in finished:
                         if one.written is not None:
                             one.written.set()
+                if self._requests:
+                    await self._claim_waiting()
 
     async def _follow(self, steps: Sequence[_Step]) -> None:
         """Publishes, acknowledges, tells. What needs no letter does not wait for what does."""
@@ -214,7 +221,7 @@ class Committer:
 
     def _settlement(self, one: Finished, attempt: int) -> Settlement | None:
         """What has to be written: nothing for a delivery without a job, an attempt that does not count, or an answer."""
-        if one.job is None or isinstance(one.result, Busy | Again | Later | Over):
+        if one.job is None or isinstance(one.result, Busy | Again | Later | Over | Appointment):
             return None
         if isinstance(one.result, Retry) and not one.result.burn:
             return None
@@ -235,6 +242,8 @@ class Committer:
                 return _Step(one.delivery, None, self._change(job, "scheduled", one.attempt, due=due))
             case Busy(until):
                 return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now(), one.delivery.lost))
+            case Appointment(due):
+                return _Step(one.delivery, appointed(job, body, one.attempt, due, self._now(), one.delivery.lost))
             case Again(outcome, attempt):
                 return self._step(one, job, outcome, attempt)
             case outcome:

@@ -31,7 +31,7 @@ async def changes(url: str, outage: Outage) -> AsyncIterator[Change]:
     Raises Unreachable if RabbitMQ does not answer at the start, Mismatch if the exchange is not there.
     """
     await (await connect(url)).close()
-    link = Link(url, outage, prefetch=AHEAD)
+    link = Link(url, outage)
     failures = 0
     try:
         while True:
@@ -63,6 +63,7 @@ async def _listen(channel: AbstractChannel, arrived: _Arrived) -> None:
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
     inner = await channel.get_underlay_channel()
     inner.on_consumer_cancel_callbacks.add(lambda *_: arrived.put_nowait(None))
+    await channel.set_qos(prefetch_count=AHEAD, timeout=10)
     arguments: dict[str, str | int] = {"x-max-length": KEPT, "x-overflow": "drop-head"}
     queue = await channel.declare_queue(exclusive=True, arguments=dict(arguments), timeout=10)
     await queue.bind(LIFECYCLE_EXCHANGE, timeout=10)

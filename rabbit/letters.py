@@ -10,6 +10,7 @@ from activity.names import (
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
+    DUE_HEADER,
     JOB_HEADER,
     JOBS_EXCHANGE,
     KEY_HEADER,
@@ -43,9 +44,14 @@ def due_letter(id: str, key: str, body: bytes, attempt: int) -> Letter:
     return Letter(JOBS_EXCHANGE, key, body, {JOB_HEADER: id, ATTEMPT_HEADER: attempt})
 
 
-def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, lost: int = 0) -> Letter:
-    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers). `lost`: see `Delivery`."""
+def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, due: float | None = None, lost: int = 0) -> Letter:
+    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers).
+
+    `due`: its appointment. `lost`: see `Delivery`.
+    """
     headers: dict[str, Header] = {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt, DELAY_HEADER: seconds}
+    if due is not None:
+        headers[DUE_HEADER] = int(due * 1000)
     if lost:
         headers[LOST_HEADER] = lost
     return Letter(RETRY_EXCHANGE, job.key, body, headers)

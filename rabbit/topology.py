@@ -19,6 +19,7 @@ from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, ChannelPre
 from activity.errors import Mismatch, Unreachable
 from activity.names import (
     BULK_QUEUE,
+    CONTROL_EXCHANGE,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
@@ -60,6 +61,7 @@ EXCHANGES: Final[Mapping[str, str]] = {
     RETRY_EXCHANGE: "headers",
     DEAD_EXCHANGE: "direct",
     LIFECYCLE_EXCHANGE: "fanout",
+    CONTROL_EXCHANGE: "fanout",
 }
 
 # At-least-once needs a quorum queue and reject-publish: without the latter RabbitMQ falls back to at-most-once silently.

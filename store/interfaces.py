@@ -5,6 +5,7 @@ from typing import Protocol
 
 from activity.claims import Answer, Claim
 from activity.jobs import Job, JobState
+from activity.outcomes import Outcome
 from activity.replay import Known
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import Settlement
@@ -106,3 +107,20 @@ class JobList(Protocol):
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         """The attempts at a job, oldest first."""
+
+
+class Outcomes(Protocol):
+    """What came of jobs. Raises Unreachable while the store is away."""
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        """State, number of the newest attempt and what came of it, for those of `ids` (a few hundred) that have ended."""
+
+
+class Switches(Protocol):
+    """What people set while Chopar runs. Raises Unreachable while the store is away."""
+
+    async def read(self, name: str) -> str | None:
+        """What was written last."""
+
+    async def write(self, name: str, value: str | None, now: float) -> None:
+        """Durable when it returns; None takes it away."""

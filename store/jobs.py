@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, cast, get_args
 
 import msgspec
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, select, tuple_
 
 from activity.jobs import JobClass, JobState
 from activity.outcomes import Outcome
@@ -128,6 +128,17 @@ class Jobs:
             for state, number in await connection.execute(select(job.c.state, func.count()).group_by(job.c.state)):
                 found[cast(JobState, state)] = number
         return found
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        """See `Outcomes.outcomes`."""
+        if not ids:
+            return {}
+        newest = and_(attempt.c.job_id == job.c.id, attempt.c.number == job.c.attempt)
+        query = select(job.c.id, job.c.state, job.c.attempt, attempt.c.detail).outerjoin(attempt, newest)
+        query = query.where(job.c.id.in_(ids), job.c.state.not_in(("scheduled", "sending", "waiting")))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query)
+            return {id: (state, number, read_outcome(detail)) for id, state, number, detail in rows}
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         """See `JobList.attempts`."""

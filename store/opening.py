@@ -16,6 +16,7 @@ from store.lock import exclusive
 from store.log import ActivityLog
 from store.migrating import upgrade
 from store.schedule import Schedule
+from store.switches import Switches
 
 PREPARE_TIMEOUT: Final = 120.0
 """Seconds to wait for another process that changes the tables."""
@@ -29,6 +30,7 @@ class Store:
         self.log = ActivityLog(database)
         self.jobs = Jobs(database)
         self.schedule = Schedule(database)
+        self.switches = Switches(database)
 
     def ledger(self, policy: Policy) -> Ledger:
         """The send ledger; `policy` is UNKNOWN_OUTCOME."""

@@ -4,6 +4,7 @@
     job         one row a job: how far it is, and who holds its newest attempt until when
     attempt     one row an attempt at a job: who did it, and what came of it
     shelf       one row a job that waits here for its time, as it is then published
+    switch      what people set while it runs: `pause`, the mailers' pause that stands until it is taken back
 
 An event of the log that comes again after the sequencer forgot it has a position too; `repeats` is where it stood first.
 Text that came from outside (`time`, `sequence`) stays text, as it came. Times of our own are Unix seconds.
@@ -127,4 +128,12 @@ shelf: Final = Table(
     Column("job_id", Text, ForeignKey("job.id"), primary_key=True),
     Column("attempt", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+switch: Final = Table(
+    "switch",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed", Double, nullable=False),
 )

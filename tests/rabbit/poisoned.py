@@ -60,6 +60,7 @@ async def main(rabbit: str, url: str) -> None:
             source=source,
             outbox=publisher,
             ledger=store.ledger("resend"),
+            outcomes=store.jobs,
             tasks=tasks,
             listener=FakeListener(),
             probe=answers,

@@ -30,6 +30,8 @@ from store.ledger import LEASE_OVER, Settlement
 from store.log import Appended, Difference, Entry
 from store.schedule import Due
 
+_UNDER_WAY = ("scheduled", "sending", "waiting")
+
 
 class MemoryLog:
     """See `store.interfaces.Log`."""
@@ -254,6 +256,27 @@ class MemoryLedger:
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         return [row for (id, _), row in sorted(self._attempts.items()) if id == job_id]
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        ended = [row for id in ids if (row := self._rows.get(id)) is not None and row.state not in _UNDER_WAY]
+        newest = {row.id: self._attempts.get((row.id, row.attempt)) for row in ended}
+        return {row.id: (row.state, row.attempt, None if (one := newest[row.id]) is None else one.outcome) for row in ended}
+
+
+class MemorySwitches:
+    """See `store.interfaces.Switches`."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    async def read(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    async def write(self, name: str, value: str | None, now: float) -> None:
+        if value is None:
+            self._values.pop(name, None)
+        else:
+            self._values[name] = value
 
 
 def _facts(job: Job) -> dict[str, Any]:

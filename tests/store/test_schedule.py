@@ -208,6 +208,14 @@ async def test_held_jobs_wait_for_their_time_as_well(make_ledger: MakeLedger) ->
     assert await ledger.claim([wish(timed(), "b")], 150.0) == [Over("unknown")]
 
 
+async def test_what_waits_for_its_time_has_not_ended(store: Store) -> None:
+    ledger = store.ledger("resend")
+    await ledger.claim([wish(timed())], 10.0)
+    assert await store.jobs.outcomes(["j-1"]) == {}
+    await ledger.cancel("j-1", 20.0)
+    assert await store.jobs.outcomes(["j-1"]) == {"j-1": ("cancelled", 0, None)}
+
+
 async def test_several_that_take_at_once_get_each_job_once(store: Store) -> None:
     ledger = store.ledger("resend")
     await ledger.claim([wish(timed(f"j-{number}")) for number in range(300)], 10.0)
