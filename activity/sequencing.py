@@ -12,9 +12,11 @@ import msgspec
 from activity import names, order
 from activity.chunk import Chunk, Record
 from activity.events import Event, Headers, Refused, decode, log_value
+from activity.hand import Hand
 from activity.order import Accepted, Decision, Duplicate, State
 from activity.ticks import gap_timeout_of
 
+KeyValue = tuple[bytes, bytes]
 Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
 
@@ -30,7 +32,7 @@ class Step(msgspec.Struct):
     `counts`: how many records of the chunk ended how; waiting events that were released count as `released`.
     """
 
-    log: list[tuple[bytes, bytes]] = []
+    log: list[KeyValue] = []
     dead: list[Pair] = []
     moved: dict[int, list[Pair]] = {}
     states: dict[bytes, bytes] = {}
@@ -58,9 +60,7 @@ class _Work:
 
     def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> None:
         self._chunk, self._states, self._partition_of = chunk, states, partition_of
-        self._open: dict[bytes, State] = {}
-        self._known: dict[bytes, int] = {}
-        self._changed: dict[bytes, int] = {}
+        self._hands: dict[bytes, Hand] = {}
         self._out = Step()
 
     def run(self) -> Step:
@@ -70,37 +70,48 @@ class _Work:
                 self._tick(record, gap_timeout)
             else:
                 self._event(record)
-        self._out.states = {user: order.encode(self._open[user], offset) for user, offset in self._changed.items()}
+        hands = self._hands.items()
+        self._out.states = {user: order.encode(hand.state, hand.changed) for user, hand in hands if hand.changed is not None}
         return self._out
 
     def _event(self, record: Record) -> None:
-        event = decode(record.key, record.value, record.headers)
+        user = record.key
+        event = decode(user, record.value, record.headers)
         if type(event) is Refused:
             self._refuse(record, event)
             return
         assert isinstance(event, Event)  # noqa: S101  (for mypy: `type() is` above is the quick way to ask)
-        user = record.key
         if user is None:
-            user = event.user.encode()
+            self._move(record, event.user.encode())
+            return
+        hand = self._hands.get(user) or self._take_up(user)
+        if hand is None:
             self._move(record, user)
             return
-        state = self._open.get(user)
-        if state is None:
-            value = self._states.get(user)
-            if value is None:
-                if self._partition_of(user) != self._chunk.partition:
-                    self._move(record, user)
-                    return
-                state, self._known[user] = State(), -1
-            else:
-                state, self._known[user] = order.decode(value), order.peek(value)[0]
-            self._open[user] = state
-        if record.offset <= self._known[user]:
+        if record.offset <= hand.known:
             self._count("repeated")  # read again after a crash: what it led to was confirmed before the state was written
             return
-        state, decisions = order.advance(state, event, record.timestamp / 1000)
-        self._keep(user, state, record.offset)
+        hand.changed = record.offset
+        received = record.timestamp / 1000
+        if position := hand.in_turn(event):
+            self._out.log.append((user, log_value(event.raw, position, "logged", received)))
+            self._count("logged")
+            return
+        state, decisions = order.advance(hand.state, event, received)
+        hand.put(state)
         self._apply(user, record, event, decisions)
+
+    def _take_up(self, user: bytes) -> Hand | None:
+        """The user's state as it was before the chunk; None: the user is of another partition, and new to this one."""
+        value = self._states.get(user)
+        if value is not None:
+            hand = Hand(order.decode(value), order.peek(value)[0])
+        elif self._partition_of(user) == self._chunk.partition:
+            hand = Hand(State(), -1)
+        else:
+            return None
+        self._hands[user] = hand
+        return hand
 
     def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
         for decision in decisions:
@@ -117,25 +128,20 @@ class _Work:
     def _tick(self, record: Record, gap_timeout: float) -> None:
         """Give up the gaps that are too old by the tick's own time and timeout: read again, it decides the same."""
         before = record.timestamp / 1000 - gap_timeout
-        touched = set(self._open)
-        for user in [user for user, since in self._states.waiting.items() if since <= before and user not in touched]:
-            value = self._states.get(user)
-            if value is not None:
-                self._open[user], self._known[user] = order.decode(value), order.peek(value)[0]
-        for user, state in list(self._open.items()):
-            if record.offset > self._known[user]:
-                after, accepted = order.expire(state, before)
+        for user in [user for user, since in self._states.waiting.items() if since <= before and user not in self._hands]:
+            if self._states.get(user) is not None:
+                self._take_up(user)
+        for user, hand in self._hands.items():
+            if record.offset > hand.known:
+                state, accepted = order.expire(hand.state, before)
                 if accepted:
-                    self._keep(user, after, record.offset)
+                    hand.put(state)
+                    hand.changed = record.offset
                     for decision in accepted:
                         assert isinstance(decision, Accepted)  # noqa: S101  (expire() gives nothing else)
                         self._log(user, decision)
                         self._count("released")
         self._count("tick")
-
-    def _keep(self, user: bytes, state: State, offset: int) -> None:
-        self._open[user] = state
-        self._changed[user] = offset
 
     def _log(self, user: bytes, event: Accepted) -> None:
         self._out.log.append((user, log_value(event.raw, event.position, event.verdict, event.received)))
