@@ -16,7 +16,9 @@ from activity.settings import PREFIX, Settings
 from agents.archiver import archiver
 from agents.notifier import notifier
 from agents.sequencer import sequencer
-from streams.chunks import Chunks, each_chunk
+from streams.chunks import Chunks, each_chunk, queue_size
+from streams.collector import relax_collector
+from streams.consumer import LARGEST_CHUNK
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
 from streams.outage import KafkaOutage
@@ -30,8 +32,6 @@ from tables.users import Users
 
 log = logging.getLogger(__name__)
 
-QUEUED_CHUNKS: Final = 16
-"""How many chunks may wait for an agent; then its partitions pause."""
 STOP_DEADLINE: Final = 15.0
 """Seconds that SIGTERM may take; what was in hand by then is read again by the next owner."""
 SESSION_TIMEOUT: Final = 10.0
@@ -94,12 +94,23 @@ def create_app(settings: Settings) -> App:
     """The app `chopar`: sequencer and archiver over the table `users`."""
     store = StorePart(settings)
     app = _new_app(names.APP, settings, store.open, web=True)
-    outputs = Outputs(app)
+    _add_sequencer(app, settings)
+    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
+    return app
+
+
+def create_sequencer_app(settings: Settings) -> App:
+    """The app `chopar` without its archiver and its pages, for measuring."""
+    app = _new_app(names.APP, settings, _nothing, web=False)
+    _add_sequencer(app, settings)
+    return app
+
+
+def _add_sequencer(app: App, settings: Settings) -> None:
     users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
     where = partial(partition_of, partitions=settings.partitions)
-    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where)
+    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
-    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 
     async def ticks() -> None:
         await send_ticks(users, cast(Producer, app.producer), settings.gap_timeout)
@@ -112,7 +123,10 @@ def create_app(settings: Settings) -> App:
 
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(ticks)
-    return app
+
+
+async def _nothing(_: AsyncExitStack) -> None:
+    """No parts to open."""
 
 
 def create_notify_app(settings: Settings) -> App:
@@ -133,7 +147,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
-    return App(
+    app = App(
         app_id,
         settings=settings,
         open_parts=open_parts,
@@ -152,7 +166,8 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
         broker_heartbeat_interval=3.0,
-        broker_max_poll_records=4000,
+        broker_max_poll_records=LARGEST_CHUNK,
+        stream_buffer_maxsize=queue_size(settings.partitions),  # Faust drops a topic's own maxsize
         consumer_max_fetch_size=4 * 1024 * 1024,
         producer_max_batch_size=256 * 1024,
         producer_max_request_size=LARGEST_RECORD,
@@ -165,10 +180,12 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         web_router_enabled=False,
         web_tables_enabled=False,
     )
+    app.on_worker_init.connect(relax_collector, weak=False)
+    return app
 
 
 def _topic(app: faust.App, name: str) -> Any:
-    return app.topic(name, schema=Chunks(), maxsize=QUEUED_CHUNKS, allow_empty=True)
+    return app.topic(name, schema=Chunks(), allow_empty=True)
 
 
 def make_folder(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError,
 
 from activity import names
 from activity.chunk import Chunk
-from activity.sequencing import Pair, Step
+from activity.sequencing import KeyValue, Pair, Step
 from agents.patience import patiently
 
 if TYPE_CHECKING:
@@ -27,26 +27,25 @@ class Outputs:
 
     async def deliver(self, chunk: Chunk, step: Step) -> None:
         """Send what `step` leads to outside: accepted events, dead ones, and those that belong to another partition."""
-        log: list[Pair] = [(user, value, []) for user, value in step.log]
-        batches: dict[tuple[str, int], list[Pair]] = {}
-        if log:
-            batches[names.LOG, chunk.partition] = log
+        batches: dict[tuple[str, int], Iterable[KeyValue | Pair]] = {}
+        if step.log:
+            batches[names.LOG, chunk.partition] = step.log
         if step.dead:
             batches[names.DEAD, chunk.partition] = step.dead
         for partition, moved in step.moved.items():
             batches[names.EVENTS, partition] = moved
         await self.send(chunk, batches)
 
-    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> None:
+    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[KeyValue | Pair]]) -> None:
         """Send `batches`, by topic and partition; each keeps its order."""
         if batches:
             await patiently(lambda: self._once(batches), chunk, "Kafka", OUTAGE)
 
     async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> None:
         """Write `states` to the changelog partition that belongs to the chunk's."""
-        await self.send(chunk, {(topic, chunk.partition): [(user, value, []) for user, value in states.items()]})
+        await self.send(chunk, {(topic, chunk.partition): states.items()})
 
-    async def _once(self, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> None:
+    async def _once(self, batches: Mapping[tuple[str, int], Iterable[KeyValue | Pair]]) -> None:
         producer: Producer = self._app.producer
         deliveries = []
         for (topic, partition), pairs in batches.items():

@@ -6,6 +6,7 @@ import time
 from aiokafka.errors import KafkaError
 
 from activity import names
+from activity.sequencing import Pair
 from activity.ticks import tick_value
 from streams.producer import Producer
 from tables.users import Users
@@ -20,7 +21,7 @@ async def send_ticks(users: Users, producer: Producer, gap_timeout: float) -> in
     """
     before = time.time() - gap_timeout
     due = [number for number, waiting in users.waiting.items() if waiting and min(waiting.values()) <= before]
-    tick = (None, tick_value(gap_timeout), [(names.KIND_HEADER, names.TICK)])
+    tick: Pair = (None, tick_value(gap_timeout), [(names.KIND_HEADER, names.TICK)])
     for partition in due:
         try:
             await producer.send_pairs(names.EVENTS, partition, [tick])

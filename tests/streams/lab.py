@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from faust.tables.manager import TableManager
 
 from activity.chunk import Chunk
-from streams.chunks import Chunks, each_chunk
+from streams.chunks import Chunks, each_chunk, queue_size
 from streams.outage import KafkaOutage
 
 
@@ -54,18 +54,24 @@ class Lab:
             broker_session_timeout=10.0,
             broker_heartbeat_interval=3.0,
             broker_max_poll_records=50,
+            stream_buffer_maxsize=queue_size(self.partitions),
             web_enabled=False,
             key_serializer="raw",
             value_serializer="raw",
         )
         app.Table("table", partitions=self.partitions, key_type=bytes, value_type=bytes)
-        app.agent(app.topic(self.topic, schema=Chunks(), maxsize=16), name="lab")(each_chunk(work))
+        app.agent(app.topic(self.topic, schema=Chunks()), name="lab")(each_chunk(work))
         return app
 
     @asynccontextmanager
     async def running(self, work: Callable[[Chunk], Awaitable[None]]) -> AsyncIterator[faust.App]:
         """A worker that has joined and recovered."""
-        app = self.app(work)
+        async with self.started(self.app(work)) as app:
+            yield app
+
+    @asynccontextmanager
+    async def started(self, app: faust.App) -> AsyncIterator[faust.App]:
+        """`app`, joined and recovered."""
         app.finalize()
         await app.start()
         try:

@@ -130,6 +130,13 @@ async def test_the_topics_and_the_table_have_the_names_of_the_contract(settings:
     assert (app.conf.id, create_notify_app(settings).conf.id) == ("chopar", "chopar-notify")
 
 
+async def test_few_chunks_wait_for_an_agent(settings: Settings) -> None:
+    """Faust drops the maxsize of a topic; 4,096 chunks of 4,000 records would be more than a machine has."""
+    for app in (create_app(settings), create_notify_app(settings)):
+        sizes = {name: agent.stream().channel.queue.maxsize for name, agent in app.agents.items()}
+        assert set(sizes.values()) == {5 * settings.partitions}, sizes
+
+
 async def test_fausts_own_pages_are_closed(settings: Settings) -> None:
     app = create_app(settings)
     closed = ("faust.web.apps.router:blueprint", "faust.web.apps.tables.blueprint", "faust.web.apps.stats:blueprint")
