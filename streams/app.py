@@ -8,7 +8,8 @@ from threading import Timer
 from typing import Any, Final, cast
 
 import faust
-from aiokafka.partitioner import murmur2
+from faust.exceptions import ConsumerNotStarted
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from activity import names
 from activity.errors import ChoparError, SettingError
@@ -19,12 +20,14 @@ from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
+from streams.metrics import Metrics
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
 from streams.parts import JobsPart, Opener, StorePart, read_rules
 from streams.producer import Producer
 from streams.ticks import send_ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
+from streams.topics import partition_of as partition_of
 from streams.watchdog import RecoveryWatch
 from tables.users import Users
 
@@ -97,7 +100,8 @@ def create_app(settings: Settings) -> App:
     outputs = Outputs(app)
     users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
     where = partial(partition_of, partitions=settings.partitions)
-    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where)
+    metrics = Metrics(users, partial(_owned, app))
+    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where, count=metrics.count)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 
@@ -110,6 +114,10 @@ def create_app(settings: Settings) -> App:
         except ChoparError as error:
             give_up(error)
 
+    async def show_metrics(view: Any, request: Any) -> Any:
+        return view.bytes(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.page("/metrics", name="metrics")(show_metrics)
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(ticks)
     return app
@@ -124,12 +132,6 @@ def create_notify_app(settings: Settings) -> App:
     app = _new_app(names.NOTIFY_APP, settings, jobs.open, web=False)
     app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notifier, rules=rules, jobs=jobs, outputs=Outputs(app)))
     return app
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where Kafka's default partitioner puts `key` (murmur2, `org.apache.kafka.common.utils.Utils`)."""
-    number: int = (murmur2(key) & 0x7FFFFFFF) % partitions
-    return number
 
 
 def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
@@ -165,6 +167,14 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         web_router_enabled=False,
         web_tables_enabled=False,
     )
+
+
+def _owned(app: faust.App) -> set[int]:
+    """The partitions that are this worker's now."""
+    try:
+        return {tp.partition for tp in app.consumer.assignment() if tp.topic == names.EVENTS}
+    except ConsumerNotStarted:
+        return set()
 
 
 def _topic(app: faust.App, name: str) -> Any:
