@@ -18,7 +18,7 @@ HEAVY = ("faust", "sqlalchemy", "aio_pika", "aiokafka", "rich", "jinja2")
 
 
 def test_there_are_the_commands_of_the_contract() -> None:
-    assert set(COMMANDS) == {"up", "demo", "worker", "notifier", "mailer", "send", "log", "jobs", "topics", "doctor"}
+    assert set(COMMANDS) == {"up", "demo", "worker", "notifier", "mailer", "send", "log", "jobs", "audit", "topics", "doctor"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -53,7 +53,9 @@ def test_wrong_usage_is_exit_code_2_with_the_reason_on_stderr(arguments: list[st
     assert "Error:" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["log", "u"], ["jobs"], ["topics"], ["send", "-"], ["up"], ["demo"], ["worker"]])
+@pytest.mark.parametrize(
+    "arguments", [["log", "u"], ["jobs"], ["audit"], ["topics"], ["send", "-"], ["up"], ["demo"], ["worker"]]
+)
 def test_an_unknown_setting_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), nonsense="1")
     assert result.returncode == 1
@@ -62,7 +64,7 @@ def test_an_unknown_setting_is_one_line(arguments: list[str], tmp_path: Path) ->
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["topics"], ["send", "-"]])
+@pytest.mark.parametrize("arguments", [["topics"], ["audit"], ["send", "-"]])
 def test_a_kafka_that_does_not_answer_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), kafka_url="kafka://127.0.0.1:1")
     assert result.returncode == 1
