@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST_WORKERS ?= 2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test demo bench lock clean
+.PHONY: setup system check format test mailpit demo bench lock clean
 
 setup: .venv/installed
 
@@ -40,6 +40,10 @@ format: setup
 test: setup
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
+# What a real mail server makes of the mails; the first time Go builds it.
+mailpit: setup
+	$(BIN)/pytest tests/rabbit/check_mailpit.py $(ARGS)
+
 demo: setup
 	$(BIN)/chopar demo $(ARGS)
 
@@ -50,6 +54,7 @@ lock:
 
 bench: setup
 	$(BIN)/python -m benchmarks.rules
+	$(BIN)/python -m benchmarks.mails
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -40,6 +40,7 @@ class Span(msgspec.Struct, frozen=True):
 class Limits(msgspec.Struct, frozen=True):
     """How far each partition goes. `read` and `archived`: the offsets that sequencer and archiver have committed.
 
+    `quiet_after`: milliseconds after which the sequencer may have forgotten what a user sent.
     `newest`: the end of the log after the store was read. What the store has from between the two ends is newer than this look.
     """
 
@@ -49,6 +50,7 @@ class Limits(msgspec.Struct, frozen=True):
     read: Sequence[int]
     archived: Sequence[int]
     newest: Sequence[int]
+    quiet_after: float
 
 
 class Sums(msgspec.Struct):

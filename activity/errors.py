@@ -7,6 +7,7 @@
     ├── Unreachable         a far end does not answer: at start the process ends, later the work waits and goes on by itself
     ├── Mismatch            what stands on a broker or in the store is not what this version needs: the process does not start
     ├── Unroutable          RabbitMQ has no queue for a job: the publisher waits and tries again until `chopar up` declares it
+    ├── InUse               a consumer group has members: its offsets are not moved, `chopar lag` says who they are
     └── StateTooLarge       a user's state would outgrow a Kafka record: the event is dead-lettered, the state stays as it was
 
 An event or a job that can never be accepted is not an error but a value: `activity.events.Refused`, `activity.outcomes.Dead`.
@@ -47,6 +48,10 @@ class Mismatch(ChoparError):
 
 class Unroutable(ChoparError):
     """RabbitMQ took a job but has no queue for it. Nothing is lost: the publisher keeps it and tries again."""
+
+
+class InUse(ChoparError):
+    """A consumer group has members. Its offsets are not moved: they would go on from where they are, and commit over it."""
 
 
 class StateTooLarge(ChoparError):

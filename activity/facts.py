@@ -15,7 +15,7 @@ import msgspec
 from activity import names, order
 from activity.chunk import Record
 from activity.events import Event, Headers, Refused, Verdict, decode, decode_log, rfc3339
-from activity.ticks import gap_timeout_of
+from activity.ticks import tick_of
 
 LARGEST: Final = 2**63 - 1
 
@@ -87,7 +87,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
 def read_fact(partition: int, record: Record, dead: bool, partition_of: Callable[[bytes], int]) -> Keyed | Refused | None:
     """What a record of `activity.events` says; Refused: it is no event; None: it is a tick."""
     headers = record.headers
-    if headers and gap_timeout_of(record) is not None:
+    if headers and tick_of(record) is not None:
         return None
     event = decode(record.key, record.value, headers)
     if type(event) is Refused:

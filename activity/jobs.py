@@ -18,7 +18,8 @@ JobState = Literal["sending", "waiting", "sent", "dead", "cancelled", "unknown"]
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A job is JSON; the same event and rule always make the same one, byte for byte.
 
-    `event` is what rules and templates see: id, source, type, subject, time, data.
+    `event` is what rules and templates see: id, source, type, subject, time, data. `unsubscribe` is where the recipient of a
+    bulk mail leaves the list.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     to: str
     template: str
     event: dict[str, Any]
+    unsubscribe: str | None = None
     traceparent: str | None = None
 
     @property

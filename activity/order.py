@@ -4,6 +4,7 @@ An event with a `sequence` (contiguous from 1 for each user and source) is put i
 of arrival. A state is a value; `advance` and `expire` give a new one.
 """
 
+import math
 import zlib
 from hashlib import blake2b
 from struct import Struct
@@ -108,6 +109,15 @@ def expire(state: State, before: float) -> tuple[State, list[Decision]]:
     return state, accepted
 
 
+def forget(state: State) -> State:
+    """The state of a user who has long been quiet: what numbers the next events, without what told repeats.
+
+    A repeat that comes after all is `too-old`, not dropped; without a sequence it is logged again. Nothing may wait.
+    """
+    assert waiting_since(state) is None, "what waits would be lost"  # noqa: S101
+    return State(state.position, {name: Source(source.due) for name, source in state.sources.items()}, b"", state.duplicates)
+
+
 def waiting_since(state: State) -> float | None:
     """When the event that has waited longest began to, Unix seconds; None: no event waits."""
     return min((held.since for source in state.sources.values() for held in source.waiting), default=None)
@@ -130,7 +140,8 @@ def _behind(state: State, event: Event, source: Source, check: bytes, now: float
     assert event.sequence is not None  # noqa: S101  (advance() asked)
     at = len(source.recent) - 4 * (source.due - event.sequence)
     if at < 0:
-        return state, [Refused("too-old", f"sequence {event.sequence} is older than the last {WINDOW}; {source.due} is due")]
+        window = f"{len(source.recent) // 4} that are remembered"
+        return state, [Refused("too-old", f"sequence {event.sequence} is older than the last {window}; {source.due} is due")]
     known = source.recent[at : at + 4]
     if known == check:
         return _duplicate(state)
@@ -225,21 +236,24 @@ def _too_large(state: State, more: int) -> bool:
 
 # -- states as bytes ---------------------------------------------------------------------------------------------------
 
-_HEADER: Final = Struct(">Bqd")
-_VERSION: Final = 1
-_NOT_WAITING: Final = float("inf")
+_HEADER: Final = Struct(">Bqdd")
+_VERSION: Final = 2
+_NOT_WAITING: Final = math.inf
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(State)
 
 
-def encode(state: State, offset: int) -> bytes:
-    """The state as a table's value. `offset`: of the last record of `activity.events` that it knows."""
+def encode(state: State, offset: int, touched: float = 0.0) -> bytes:
+    """The state as a table's value. `offset`: of the last record of `activity.events` that it knows.
+
+    `touched`: when that record reached Kafka, Unix seconds; `math.inf`: the state was forgotten.
+    """
     since = waiting_since(state)
-    return _HEADER.pack(_VERSION, offset, _NOT_WAITING if since is None else since) + _encoder.encode(state)
+    return _HEADER.pack(_VERSION, offset, _NOT_WAITING if since is None else since, touched) + _encoder.encode(state)
 
 
 def decode(value: bytes) -> State:
-    """The state that `value` holds. Raises ValueError if a newer version wrote it."""
+    """The state that `value` holds. Raises ValueError if another version wrote it."""
     if value[0] != _VERSION:
         raise ValueError(f"a state of version {value[0]}; this program knows version {_VERSION}")
     return _decoder.decode(memoryview(value)[_HEADER.size :])
@@ -247,5 +261,11 @@ def decode(value: bytes) -> State:
 
 def peek(value: bytes) -> tuple[int, float | None]:
     """The offset that a state knows of, and since when an event waits in it, without decoding the state."""
-    _, offset, since = _HEADER.unpack_from(value)
+    _, offset, since, _ = _HEADER.unpack_from(value)
     return offset, None if since == _NOT_WAITING else since
+
+
+def is_quiet(value: bytes, before: float) -> bool:
+    """Whether the user's last record came at `before` (Unix seconds) or earlier, nothing waits, and there is what to forget."""
+    _, _, since, touched = _HEADER.unpack_from(value)
+    return bool(since == _NOT_WAITING and touched <= before)

@@ -8,22 +8,29 @@ from typing import Any, Final, cast, get_args
 
 import msgspec
 
-from activity.errors import RuleError
+from activity import unsubscribe
+from activity.errors import RuleError, SettingError
 from activity.events import LogRecord, Refused
 from activity.jobs import Job, JobClass, job_id
+
+UNSUBSCRIBE_SETTING: Final = "CHOPAR_UNSUBSCRIBE_URL"
 
 Expression = Callable[[Mapping[str, Any]], str]
 """A compiled `{{ … }}` text. Raises ValueError, whose text names what is missing, when an event lacks something it needs."""
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Events whose type matches the glob `on` make a job for the address that `to` gives."""
+    """Events whose type matches the glob `on` make a job for the address that `to` gives.
+
+    `unsubscribe` gives the URL at which a bulk mail's recipient leaves the list; None: there is no list to leave.
+    """
 
     name: str
     on: str
     to: Expression
     job_class: JobClass
     template: str
+    unsubscribe: Expression | None = None
 
 
 class Rules:
@@ -71,18 +78,48 @@ def _job(rule: Rule, record: LogRecord, seen: dict[str, Any]) -> Job:
         to=rule.to(seen),
         template=rule.template,
         event=seen,
+        unsubscribe=_unsubscribe(rule, seen),
         traceparent=record.traceparent,
     )
+
+
+def _unsubscribe(rule: Rule, seen: dict[str, Any]) -> str | None:
+    if rule.unsubscribe is None:
+        return None
+    url = rule.unsubscribe(seen)
+    if not unsubscribe.is_one_click(url):
+        raise ValueError(f"unsubscribe: {_NO_URL}")
+    return url
 
 
 # -- reading the file --------------------------------------------------------------------------------------------------
 
 _KEYS: Final = ("name", "on", "to", "class", "template")
+_OPTIONAL: Final = ("unsubscribe",)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_NO_URL: Final = f"an https:// URL of printable ASCII was expected, {unsubscribe.LONGEST} characters at most; `urlencode` helps"
 
 
-def parse_rules(text: str, file: str, compile_expression: Callable[[str], Expression], templates: Collection[str]) -> Rules:
-    """The rules in `text`. Raises RuleError that names `file`, the line where the rule begins, and the key."""
+class _Words(msgspec.Struct, frozen=True):
+    """What rules may name, and where bulk mails can be unsubscribed from if their rule does not say it."""
+
+    compile: Callable[[str], Expression]
+    templates: Collection[str]
+    everywhere: Expression | None
+
+
+def parse_rules(
+    text: str,
+    file: str,
+    compile_expression: Callable[[str], Expression],
+    templates: Collection[str],
+    unsubscribe_url: str | None = None,
+) -> Rules:
+    """The rules in `text`; `unsubscribe_url` is for the bulk rules that have none of their own.
+
+    Raises RuleError that names `file`, the line where the rule begins, and the key; SettingError if `unsubscribe_url` is wrong.
+    """
+    words = _Words(compile_expression, templates, _everywhere(unsubscribe_url, compile_expression))
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -96,28 +133,66 @@ def parse_rules(text: str, file: str, compile_expression: Callable[[str], Expres
     rules: list[Rule] = []
     for index, table in enumerate(tables):
         where = f"{file}, line {lines[index]}" if len(lines) == len(tables) else f"{file}, rule {index + 1}"
-        rule = _rule(table, where, compile_expression, templates)
+        rule = _rule(table, where, words)
         if any(rule.name == other.name for other in rules):
             raise RuleError(where, f"name: there is a rule {rule.name!r} already")
         rules.append(rule)
     return Rules(rules)
 
 
-def _rule(table: dict[str, Any], where: str, compile_expression: Callable[[str], Expression], templates: Collection[str]) -> Rule:
+def _rule(table: dict[str, Any], where: str, words: _Words) -> Rule:
     for key in table:
-        if key not in _KEYS:
-            raise RuleError(where, f"{key}: there is no such key; a rule has {', '.join(_KEYS)}")
-    for key in _KEYS:
+        if key not in _KEYS + _OPTIONAL:
+            raise RuleError(where, f"{key}: there is no such key; a rule has {', '.join(_KEYS + _OPTIONAL)}")
+    for key in (*_KEYS, *(key for key in _OPTIONAL if key in table)):
         if not isinstance(table.get(key), str) or not table[key]:
             raise RuleError(where, f"{key}: a text was expected")
     if _NAME.fullmatch(table["name"]) is None:
         raise RuleError(where, "name: small letters, digits, - and _ were expected, 64 at most; it is part of a routing key")
     if table["class"] not in get_args(JobClass):
         raise RuleError(where, f"class: one of {', '.join(get_args(JobClass))} was expected, not {table['class']!r}")
-    if table["template"] not in templates:
-        raise RuleError(where, f"template: there is no template {table['template']!r}; there are: {', '.join(sorted(templates))}")
+    if table["template"] not in words.templates:
+        there = ", ".join(sorted(words.templates))
+        raise RuleError(where, f"template: there is no template {table['template']!r}; there are: {there}")
     try:
-        to = compile_expression(table["to"])
+        to = words.compile(table["to"])
     except ValueError as error:
         raise RuleError(where, f"to: {error}") from None
-    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"])
+    leave = _leave(table, where, words)
+    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"], leave)
+
+
+def _leave(table: dict[str, Any], where: str, words: _Words) -> Expression | None:
+    """Where the rule's mails can be unsubscribed from. Every bulk rule says it: without it the large receivers refuse them."""
+    text = table.get("unsubscribe")
+    if table["class"] != "bulk":
+        if text is not None:
+            raise RuleError(where, "unsubscribe: only a rule of class bulk has it; others answer what a user did")
+        return None
+    if text == unsubscribe.NONE:
+        return None
+    if text is None:
+        if words.everywhere is None:
+            remedy = f'{_EXAMPLE}, or "{unsubscribe.NONE}" for a mailing without a list, or set {UNSUBSCRIBE_SETTING}'
+            raise RuleError(where, f"unsubscribe: a rule of class bulk needs it (RFC 8058): {remedy}")
+        return words.everywhere
+    try:
+        return _link(text, words.compile)
+    except ValueError as error:
+        raise RuleError(where, f"unsubscribe: {error}") from None
+
+
+_EXAMPLE: Final = "https://shop.example/u?user={{ subject | urlencode }}"
+
+
+def _everywhere(text: str | None, compile_expression: Callable[[str], Expression]) -> Expression | None:
+    try:
+        return None if text is None else _link(text, compile_expression)
+    except ValueError as error:
+        raise SettingError(UNSUBSCRIBE_SETTING, str(error)) from None
+
+
+def _link(text: str, compile_expression: Callable[[str], Expression]) -> Expression:
+    if not unsubscribe.promises_one_click(text):
+        raise ValueError(f"a text that begins with https:// was expected, like {_EXAMPLE}")
+    return compile_expression(text)

@@ -4,6 +4,7 @@ Every record ends in exactly one of: `logged`, `late`, `duplicate`, `dead`, `wai
 partition of its user, because it had no key or its sender counted partitions in another way. Ticks are no events.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
@@ -13,7 +14,7 @@ from activity import names, order
 from activity.chunk import Chunk, Record
 from activity.events import Event, Headers, Refused, decode, log_value
 from activity.order import Accepted, Decision, Duplicate, State
-from activity.ticks import gap_timeout_of
+from activity.ticks import Tick, tick_of
 
 Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
@@ -60,17 +61,19 @@ class _Work:
         self._chunk, self._states, self._partition_of = chunk, states, partition_of
         self._open: dict[bytes, State] = {}
         self._known: dict[bytes, int] = {}
-        self._changed: dict[bytes, int] = {}
+        self._changed: dict[bytes, tuple[int, float]] = {}
         self._out = Step()
 
     def run(self) -> Step:
         for record in self._chunk.records:
-            gap_timeout = gap_timeout_of(record) if record.headers else None
-            if gap_timeout is not None:
-                self._tick(record, gap_timeout)
+            tick = tick_of(record) if record.headers else None
+            if tick is not None:
+                self._give_up_gaps(record, tick.gap_timeout)
+                self._forget_quiet(record, tick)
+                self._count("tick")
             else:
                 self._event(record)
-        self._out.states = {user: order.encode(self._open[user], offset) for user, offset in self._changed.items()}
+        self._out.states = {user: order.encode(self._open[user], *last) for user, last in self._changed.items()}
         return self._out
 
     def _event(self, record: Record) -> None:
@@ -98,8 +101,9 @@ class _Work:
         if record.offset <= self._known[user]:
             self._count("repeated")  # read again after a crash: what it led to was confirmed before the state was written
             return
-        state, decisions = order.advance(state, event, record.timestamp / 1000)
-        self._keep(user, state, record.offset)
+        now = record.timestamp / 1000
+        state, decisions = order.advance(state, event, now)
+        self._keep(user, state, record.offset, now)
         self._apply(user, record, event, decisions)
 
     def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
@@ -114,28 +118,43 @@ class _Work:
             else:
                 self._count("waiting")
 
-    def _tick(self, record: Record, gap_timeout: float) -> None:
+    def _give_up_gaps(self, tick: Record, gap_timeout: float) -> None:
         """Give up the gaps that are too old by the tick's own time and timeout: read again, it decides the same."""
-        before = record.timestamp / 1000 - gap_timeout
+        now = tick.timestamp / 1000
+        before = now - gap_timeout
         touched = set(self._open)
         for user in [user for user, since in self._states.waiting.items() if since <= before and user not in touched]:
-            value = self._states.get(user)
-            if value is not None:
-                self._open[user], self._known[user] = order.decode(value), order.peek(value)[0]
+            self._look_up(user)
         for user, state in list(self._open.items()):
-            if record.offset > self._known[user]:
+            if tick.offset > self._known[user]:
                 after, accepted = order.expire(state, before)
                 if accepted:
-                    self._keep(user, after, record.offset)
+                    self._keep(user, after, tick.offset, now)
                     for decision in accepted:
                         assert isinstance(decision, Accepted)  # noqa: S101  (expire() gives nothing else)
                         self._log(user, decision)
                         self._count("released")
-        self._count("tick")
 
-    def _keep(self, user: bytes, state: State, offset: int) -> None:
+    def _forget_quiet(self, record: Record, tick: Tick) -> None:
+        """Shrink the states of the users that the tick names, those that are quiet by its own time."""
+        before = record.timestamp / 1000 - tick.quiet_after
+        for user in map(str.encode, tick.quiet):
+            value = self._look_up(user)
+            if user in self._changed:  # what the table will hold, so that it does not matter where chunks are cut
+                value = order.encode(self._open[user], *self._changed[user])
+            if value is not None and order.is_quiet(value, before) and record.offset > self._known[user]:
+                self._keep(user, order.forget(self._open[user]), record.offset, math.inf)
+
+    def _look_up(self, user: bytes) -> bytes | None:
+        """Open the user's state, as it was before this chunk, if there is one."""
+        value = self._states.get(user)
+        if value is not None and user not in self._open:
+            self._open[user], self._known[user] = order.decode(value), order.peek(value)[0]
+        return value
+
+    def _keep(self, user: bytes, state: State, offset: int, touched: float) -> None:
         self._open[user] = state
-        self._changed[user] = offset
+        self._changed[user] = offset, touched
 
     def _log(self, user: bytes, event: Accepted) -> None:
         self._out.log.append((user, log_value(event.raw, event.position, event.verdict, event.received)))

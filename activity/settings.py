@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from activity.errors import SettingError
+from activity.smtp_url import parse_smtp_url
 
 PREFIX: Final = "CHOPAR_"
 
@@ -23,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str = "Chopar <chopar@localhost>"
     rules: Path = Path("rules.toml")
     templates: Path = Path("templates")
+    unsubscribe_url: str | None = None
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     api_token: str | None = None
@@ -30,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int = 8
     mail_workers: int = 4
     gap_timeout: float = 5.0
+    quiet_after: float = 7 * 86400.0
+    table_store: Literal["memory", "rocksdb"] = "memory"
     max_attempts: int = 8
     retry_base: float = 1.0
     retry_cap: float = 3600.0
@@ -112,6 +116,11 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _smtp(text: str) -> str:
+    parse_smtp_url(text)
+    return text
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
@@ -137,20 +146,24 @@ def _mailbox(text: str) -> str:
     return text
 
 
-def _policy(text: str) -> Literal["resend", "hold"]:
-    if text not in ("resend", "hold"):
-        raise ValueError("expected `resend` or `hold`")
-    return cast(Literal["resend", "hold"], text)
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {' or '.join(f'`{word}`' for word in words)}")
+        return text
+
+    return read
 
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "kafka_url": _url("kafka"),
     "rabbit_url": _url("amqp", "amqps"),
-    "smtp_url": _url("smtp", "smtps"),
+    "smtp_url": _smtp,
     "store_url": _url("sqlite", "postgresql"),
     "mail_from": _mailbox,
     "rules": Path,
     "templates": Path,
+    "unsubscribe_url": str,
     "web_host": str,
     "web_port": _whole(1, 65535),
     "api_token": str,
@@ -158,10 +171,12 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "partitions": _whole(1, 1024),
     "mail_workers": _whole(1, 64),
     "gap_timeout": _seconds(0.1, 86400),
+    "quiet_after": _seconds(1, 1000 * 86400),
+    "table_store": _one_of("memory", "rocksdb"),
     "max_attempts": _whole(1, 100),
     "retry_base": _seconds(0.1, 4096),
     "retry_cap": _seconds(1, 86400),
-    "unknown_outcome": _policy,
+    "unknown_outcome": _one_of("resend", "hold"),
     "smtp_timeout": _seconds(1, 600),
     "maven_url": _url("https", "http"),
 }

@@ -92,7 +92,7 @@ class Verdicts:
         for entry in part.logged:
             if entry.position in places:
                 continue  # a repeat after a crash; `activity.positions` looks whether it is the same
-            if last is not None and (entry.counted or abs(entry.position - last.position) <= WINDOW):
+            if last is not None and not self._may_be_forgotten(last, entry):
                 yield _of_log("twice", entry, f"the event of {_log(last)} stands at position {entry.position} as well")
             elif (read := part.take(entry)) is not None:
                 last = entry
@@ -109,6 +109,12 @@ class Verdicts:
                 yield _of_log("altered", entry, f"it is not what was read at {_event(part.reads[0])}")
             else:
                 yield _of_log("unfounded", entry, f"no record of {names.EVENTS} led to it")
+
+    def _may_be_forgotten(self, last: Logged, entry: Logged) -> bool:
+        """Whether the sequencer may have forgotten the event by the time it came again: enough others, or a long silence."""
+        if entry.counted:
+            return False
+        return abs(entry.position - last.position) > WINDOW or entry.time - last.time >= self._limits.quiet_after
 
     def _match_waits(self, number: int, part: _Part) -> Iterator[Difference]:
         """The log was looked at after the states: what stands on both no longer waits."""

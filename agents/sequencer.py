@@ -10,7 +10,7 @@ from activity import names
 from activity.chunk import Chunk
 from activity.sequencing import Step, sequence
 from agents.failpoints import failpoint
-from tables.users import Users
+from tables.users import Landed, Users
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class Outputs(Protocol):
     async def deliver(self, chunk: Chunk, step: Step) -> None:
         """Send the accepted, the dead and the moved records."""
 
-    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> None:
-        """Write states to the table's changelog, on the chunk's partition."""
+    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> Landed:
+        """Write states to the table's changelog, on the chunk's partition; gives where they stand."""
 
 
 async def sequencer(

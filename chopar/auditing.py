@@ -97,7 +97,7 @@ async def audit(settings: Settings, kept: Tables, advance: Advance) -> Audited:
         raise Mismatch("; ".join(problems))
     async with reading_store(settings) as store, reading_partitions(settings) as kafka:
         where = lru_cache(1 << 16)(partial(partition_of, partitions=settings.partitions))
-        run = Audit(store, kafka, settings.partitions, where, kept, advance)
+        run = Audit(store, kafka, settings.partitions, where, 1000 * settings.quiet_after, kept, advance)
         limits, jobs = await run.read()
     run.judge(limits)  # Kafka's client is closed by now: it would not bear that nobody looks after it for so long
     return Audited(run.sums, jobs, kept.differences)
@@ -112,12 +112,13 @@ class Audit:
         kafka: Partitions,
         partitions: int,
         partition_of: Callable[[bytes], int],
+        quiet_after: float,
         kept: Tables,
         advance: Advance,
     ) -> None:
         self._store, self._kafka, self._kept, self._advance = store, kafka, kept, advance
         self._numbers = range(partitions)
-        self._partition_of = partition_of
+        self._partition_of, self._quiet_after = partition_of, quiet_after
         self.sums = [Sums() for _ in self._numbers]
 
     async def read(self) -> tuple[Limits, dict[JobState, int]]:
@@ -131,7 +132,7 @@ class Audit:
         log, dead = await self._kafka.spans(names.LOG), await self._kafka.spans(names.DEAD)
         events = await self._kafka.spans(names.EVENTS)
         self._check_unread(read, events)
-        limits = Limits(events, log, dead, _numbers(read), _numbers(archived), [])
+        limits = Limits(events, log, dead, _numbers(read), _numbers(archived), [], self._quiet_after)
         evidence = Evidence(limits, self.sums, self._partition_of)
         await self._read_topics(limits, evidence)
         await self._read_store(limits)

@@ -70,12 +70,14 @@ def _add_commands() -> None:
     from chopar.doctor import doctor
     from chopar.foreground import mailer, notifier, worker
     from chopar.jobs import jobs
+    from chopar.lag import lag
     from chopar.log import log
+    from chopar.replay import replay
     from chopar.send import send
     from chopar.topics import topics
     from chopar.up import up
 
-    for command in (up, demo, send, log, jobs, audit, topics, doctor, worker, notifier, mailer):
+    for command in (up, demo, send, log, jobs, audit, lag, replay, topics, doctor, worker, notifier, mailer):
         cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ from activity.rules import parse_rules
 from activity.settings import Settings
 from brokers.discovery import read_settings
 from rabbit import smtp, topology
+from rabbit.address import Address, address
 from rabbit.consequences import Terms
 from rabbit.lifecycle import Lifecycle
 from rabbit.link import SETTING as RABBIT_SETTING
@@ -47,7 +48,7 @@ async def run(settings: Settings) -> None:
     tasks = Tasks()
     tasks.task("email")(email_task(mailer, templates, settings.mail_from))
     await topology.declare(rabbit_url)
-    await reachable(mailer)
+    await reachable(mailer, settings.mail_from)
     async with open_store(settings.store_url) as store:
         rabbit = Outage("RabbitMQ")
         source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
@@ -101,14 +102,16 @@ def checked_templates(settings: Settings) -> Templates:
     """All templates, and the rules looked through, so that one whose template is missing is found now."""
     templates = Templates(settings.templates)
     if settings.rules.is_file():
-        parse_rules(settings.rules.read_text(), str(settings.rules), expression, templates.names)
+        text = settings.rules.read_text()
+        parse_rules(text, str(settings.rules), expression, templates.names, settings.unsubscribe_url)
     return templates
 
 
-async def reachable(mailer: Mailer) -> None:
+async def reachable(mailer: Mailer, mail_from: str) -> None:
     """Raises Unreachable if the mail server does not answer or does not let us in."""
+    sender = address(mail_from)
     try:
-        await mailer.check()
+        await mailer.check(sender.mailbox if isinstance(sender, Address) else None)
     except Away as error:
         remedy = f"correct them in {smtp.SETTING}" if error.credentials else "start the mail server or correct the URL"
         raise Unreachable(smtp.SETTING, mailer.where, str(error), remedy) from None

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from activity.errors import SettingError
 from activity.jobs import Job
 from activity.outcomes import Dead, Outcome
-from rabbit.message import address, compose
-from rabbit.smtp import Envelope, Mailer
+from rabbit.address import address
+from rabbit.conversation import Envelope
+from rabbit.message import Skeleton
+from rabbit.smtp import Mailer
 from rabbit.tasks import Permission, Task
 from rabbit.templates import Templates
 
@@ -17,7 +19,7 @@ def email_task(mailer: Mailer, templates: Templates, mail_from: str, now: Callab
     sender = address(mail_from)
     if isinstance(sender, Dead):
         raise SettingError("CHOPAR_MAIL_FROM", sender.reply)
-    known = sender
+    known, skeleton = sender, Skeleton(sender)
 
     async def email(job: Job, permission: Permission) -> Outcome:
         recipient = address(job.to)
@@ -26,7 +28,7 @@ def email_task(mailer: Mailer, templates: Templates, mail_from: str, now: Callab
         mail = templates.render(job)
         if isinstance(mail, Dead):
             return mail
-        content = compose(job.id, known, recipient, mail, now())
+        content = skeleton.fill(job.id, recipient, mail, now(), job.unsubscribe)
         if isinstance(content, Dead):
             return content
         return await mailer.deliver(Envelope(known.mailbox, recipient.mailbox, content), permission)

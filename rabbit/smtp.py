@@ -1,102 +1,81 @@
-"""Delivery by SMTP, with the conversation split so that the permission comes last before what can't be taken back.
-
-    MAIL, RCPT, DATA ─▶ 354 ─▶ the message without its end ─▶ permission ─▶ "." ─▶ the reply
-    └── lost, refused or cancelled: nothing happened ──────────────────┘    └── lost: nobody knows (RFC 1047)
-
-A server never accepts a message whose end it has not seen, so all that fails before is safe to repeat.
-"""
+"""Delivery by SMTP: connections to one mail server, kept for the next message, and what becomes of each message."""
 
 import asyncio
-import re
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
-import msgspec
-from aiosmtplib import SMTPException, SMTPResponse
 
-from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
+from activity.outcomes import Dead, Outcome, Retry
+from activity.replies import CLOSING, is_crowded, judge, shown, wants_login
+from activity.smtp_url import MailServer, parse_smtp_url
+from rabbit.conversation import FAILED, Beyond, Envelope, Refused, begin, hand_over
+from rabbit.gate import Gate
 from rabbit.tasks import Permission
 
 SETTING: Final = "CHOPAR_SMTP_URL"
-FAILED: Final = (SMTPException, OSError, TimeoutError)
-HANGS_UP: Final = 421
-_DOTS: Final = re.compile(rb"(?m)^\.")
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """A message (lines ended by CRLF) and the mailboxes it goes from and to, which are checked already."""
-
-    sender: str
-    recipient: str
-    content: bytes
+_CLEAR: Final = "it offers no STARTTLS, and no password is sent in clear; smtps://…, or ?starttls=never if it has to be"
 
 
 class Away(Exception):
     """The mail server can't be reached or does not let us in; nothing was said about any message."""
 
-    def __init__(self, problem: str, *, credentials: bool = False) -> None:
+    def __init__(self, problem: str, *, credentials: bool = False, crowded: bool = False) -> None:
         super().__init__(problem)
         self.credentials = credentials
-
-
-class Refused(Exception):
-    """The mail server answered a command with an error."""
-
-    def __init__(self, reply: SMTPResponse) -> None:
-        super().__init__(f"{reply.code} {reply.message}")
-        self.reply = reply
+        self.crowded = crowded
 
 
 class Mailer:
-    """Hands messages to one mail server over as many connections as are in use at once; each is kept for the next message."""
+    """Hands messages to one mail server over as many connections as are in use at once; each is kept for the next message.
 
-    def __init__(self, url: str, timeout: float, hello: str = "localhost") -> None:
-        parts = urlsplit(url)
-        self._tls = parts.scheme == "smtps"
-        self._host, self._port = parts.hostname or "localhost", parts.port or (465 if self._tls else 25)
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password or "") if parts.username else None
+    `url` is a CHOPAR_SMTP_URL; the settings have looked at it.
+    """
+
+    def __init__(self, url: str, timeout: float, hello: str = "localhost", gate: Gate | None = None) -> None:
+        self._server: MailServer = parse_smtp_url(url)
         self._timeout = timeout
         self._hello = hello
+        self._gate = gate or Gate()
         self._kept: list[aiosmtplib.SMTP] = []
 
     @property
     def where(self) -> str:
         """The server, without credentials."""
-        return f"{self._host}:{self._port}"
+        return f"{self._server.host}:{self._server.port}"
 
     async def deliver(self, envelope: Envelope, permission: Permission) -> Outcome:
         """One attempt. `Unknown` only if the connection failed after the end of the message was sent, which is after
         `permission` was granted. If it is not granted the message is not sent, and what is returned means nothing."""
+        if not await self._gate.enter(self._timeout / 2):
+            return Retry("the mail server takes no more connections at a time", burn=False)
         try:
-            connection = await self._opened(envelope)
-        except Away as error:
-            return Retry(f"mail server away: {error}", burn=False)
-        except Refused as refused:
-            return judged(refused.reply)
-        except FAILED as error:
-            return Retry(f"connection failed: {type(error).__name__}")
-        try:
-            outcome = await _hand_over(connection, envelope, permission)
-        except Refused as refused:
-            await self._keep(connection, reset=True)
-            return judged(refused.reply)
-        except FAILED as error:
-            connection.close()
-            return Retry(f"connection failed: {type(error).__name__}")
-        except BaseException:
-            connection.close()
-            raise
-        await self._keep(connection, reset=False)
-        return outcome
+            return await self._attempt(envelope, permission)
+        finally:
+            self._gate.leave()
 
-    async def check(self) -> None:
-        """Connects, says hello, logs in, and hangs up. Raises Away if that does not work."""
-        await _hang_up(await self._connect())
+    async def check(self, sender: str | None = None) -> None:
+        """Connects, says hello, logs in, asks whether `sender` may send without a login, and hangs up. Raises Away if that
+        does not work."""
+        connection = await self._connect()
+        try:
+            if sender is not None:
+                await begin(connection, Envelope(sender, sender, b""))
+        except Refused as refused:
+            if wants_login(refused.reply.code):
+                raise Away(shown(*refused.reply), credentials=True) from None
+        except (Beyond, *FAILED):
+            pass  # about this sender or this moment; each mail will be told
+        finally:
+            await _hang_up(connection)
 
     async def answers(self) -> bool:
-        """Whether `check` works."""
+        """Whether a kept connection still holds, or else `check` works: where the server limits connections, those that
+        are kept may be all there can be."""
+        while self._kept:
+            connection = self._kept.pop()
+            await self._keep(connection, reset=True)
+            if connection.is_connected:
+                return True
         try:
             await self.check()
         except Away:
@@ -108,56 +87,98 @@ class Mailer:
         kept, self._kept = self._kept, []
         await asyncio.gather(*(_hang_up(connection) for connection in kept))
 
+    async def _attempt(self, envelope: Envelope, permission: Permission) -> Outcome:
+        try:
+            connection = await self._opened(envelope)
+        except Away as error:
+            if error.crowded:
+                self._gate.narrow()
+            return Retry(f"mail server away: {error}", burn=False)
+        except Beyond:
+            return Dead("bad-address", "the mail server takes no addresses beyond ASCII (it offers no SMTPUTF8)")
+        except Refused as refused:
+            return self._judged(refused)
+        except FAILED as error:
+            return Retry(f"connection failed: {type(error).__name__}")
+        try:
+            outcome = await hand_over(connection, envelope, permission)
+        except Refused as refused:
+            await self._keep(connection, reset=True)
+            return self._judged(refused)
+        except FAILED as error:
+            connection.close()
+            return Retry(f"connection failed: {type(error).__name__}")
+        except BaseException:
+            connection.close()
+            raise
+        await self._keep(connection, reset=False)
+        return outcome
+
+    def _judged(self, refused: Refused) -> Outcome:
+        code, words = refused.reply
+        if is_crowded(code, words):
+            self._gate.narrow()
+        return judge(code, words)
+
     async def _opened(self, envelope: Envelope) -> aiosmtplib.SMTP:
         """A connection on which MAIL was accepted: a kept one, or a new one if the server has hung up on those."""
         while self._kept:
             connection = self._kept.pop()
             try:
-                await _mail(connection, envelope)
+                await self._begun(connection, envelope)
             except FAILED:
-                connection.close()
+                continue
             except Refused as refused:
-                if refused.reply.code != HANGS_UP:
-                    await self._keep(connection, reset=True)
+                if refused.reply.code != CLOSING:
                     raise
-            except BaseException:
-                connection.close()
-                raise
             else:
                 return connection
         connection = await self._connect()
+        await self._begun(connection, envelope)
+        return connection
+
+    async def _begun(self, connection: aiosmtplib.SMTP, envelope: Envelope) -> None:
+        """MAIL was accepted. Where it raises, the connection is closed, or kept if it holds."""
         try:
-            await _mail(connection, envelope)
-        except Refused:
+            await begin(connection, envelope)
+        except (Refused, Beyond):
             await self._keep(connection, reset=True)
             raise
         except BaseException:
             connection.close()
             raise
-        return connection
 
     async def _connect(self) -> aiosmtplib.SMTP:
-        """Connected, over TLS if the server offers it, logged in if the URL says as whom."""
+        """Connected, encrypted as the URL says, logged in if it says as whom."""
         connection = aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
-            username=self._user,
-            password=self._password,
-            use_tls=self._tls,
+            hostname=self._server.host,
+            port=self._server.port,
+            use_tls=self._server.tls,
+            start_tls=False,  # below, where it can be told why not
             timeout=self._timeout,
             local_hostname=self._hello,
         )
         try:
-            await connection.connect()
-            if connection.is_ehlo_or_helo_needed:
-                await connection.ehlo()
-        except aiosmtplib.SMTPAuthenticationError as error:
-            connection.close()
-            raise Away(f"user name or password refused, {error.code}", credentials=True) from None
+            await self._welcomed(connection)
         except FAILED as error:
             connection.close()
-            raise Away(" ".join(str(error).split())[:200]) from None
+            raise _away(error) from None
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    async def _welcomed(self, connection: aiosmtplib.SMTP) -> None:
+        await connection.connect()
+        await connection.ehlo()
+        if not self._server.tls and self._server.starttls != "never":
+            if connection.supports_extension("starttls"):
+                await connection.starttls()
+                await connection.ehlo()
+            elif self._server.starttls == "required":
+                raise Away(_CLEAR)
+        if self._server.user is not None:
+            await connection.login(self._server.user, self._server.password)
 
     async def _keep(self, connection: aiosmtplib.SMTP, *, reset: bool) -> None:
         """For the next message. A conversation that was broken off is taken back first."""
@@ -170,48 +191,13 @@ class Mailer:
             self._kept.append(connection)
 
 
-def judged(reply: SMTPResponse) -> Outcome:
-    """What a reply with an error means for the message: 4xx is for now, anything else for good (RFC 5321, 4.2.1)."""
-    words = f"{reply.code} {' '.join(reply.message.split())[:300]}"
-    return Retry(words) if 400 <= reply.code < 500 else Dead("refused", words)
-
-
-def stuffed(content: bytes) -> bytes:
-    """The content as it stands between DATA and the final dot: no line is a lone dot, the last line is ended."""
-    ended = content if content.endswith(b"\r\n") else content + b"\r\n"
-    return _DOTS.sub(b"..", ended)
-
-
-async def _mail(connection: aiosmtplib.SMTP, envelope: Envelope) -> None:
-    await _command(connection, b"MAIL", f"FROM:<{envelope.sender}>".encode("ascii"))
-
-
-async def _hand_over(connection: aiosmtplib.SMTP, envelope: Envelope, permission: Permission) -> Outcome:
-    await _command(connection, b"RCPT", f"TO:<{envelope.recipient}>".encode("ascii"))
-    await _command(connection, b"DATA", expected=354)
-    # aiosmtplib sends a message and its final dot in one step; `protocol.write` is the only way between the two. The dot
-    # is then a command like any other. tests/rabbit/test_smtp.py fails if either of them changes.
-    protocol = connection.protocol
-    if protocol is None:
-        return Retry("connection lost")
-    protocol.write(stuffed(envelope.content))
-    if not await permission():
-        connection.close()
-        return Retry("not permitted")
-    if not connection.is_connected:
-        return Retry("connection lost before the message's end")
-    try:
-        reply = await connection.execute_command(b".")
-    except FAILED as error:
-        connection.close()
-        return Unknown(f"no answer after the message's end: {type(error).__name__}")
-    return Sent(f"{reply.code} {' '.join(reply.message.split())[:300]}") if reply.code == 250 else judged(reply)
-
-
-async def _command(connection: aiosmtplib.SMTP, *words: bytes, expected: int = 250) -> None:
-    reply = await connection.execute_command(*words)
-    if reply.code != expected and not (expected == 250 and reply.code == 251):
-        raise Refused(reply)
+def _away(error: Exception) -> Away:
+    """Why there is no connection, in one line without credentials."""
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+        return Away(f"user name or password refused, {error.code}", credentials=error.code >= 500)
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return Away(shown(error.code, error.message), crowded=is_crowded(error.code, error.message))
+    return Away(" ".join(str(error).split())[:200])
 
 
 async def _hang_up(connection: aiosmtplib.SMTP) -> None:

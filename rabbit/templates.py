@@ -76,20 +76,26 @@ class Templates:
                 raise TemplateError(SETTING, f"{self._folder / (name + SUBJECT)} is missing, a rule names the template {name!r}")
 
     def render(self, job: Job) -> Rendered | Dead:
-        """The mail of `job`; `Dead("template")` if its template can't be filled in from its event."""
+        """The mail of `job`; `Dead("template")` if its template can't be filled in from its event.
+
+        A template sees the event and, where the job has one, the link `unsubscribe`.
+        """
         parts = self._parts.get(job.template)
         if parts is None:
             return Dead("template", f"there is no template {job.template[:100]!r}")
+        seen = job.event if job.unsubscribe is None else {**job.event, "unsubscribe": job.unsubscribe}
         try:
-            subject = " ".join(parts.subject.render(job.event).split())
-            html = None if parts.html is None else parts.html.render(job.event)
-            return Rendered(subject, parts.text.render(job.event), html)
+            subject = " ".join(parts.subject.render(seen).split())
+            html = None if parts.html is None else parts.html.render(seen)
+            return Rendered(subject, parts.text.render(seen), html)
         except Exception as error:  # noqa: BLE001 - a template may call any filter on any value
             return Dead("template", f"{job.template}: {type(error).__name__}: {error}")
 
     def _compile(self, name: str) -> jinja2.Template:
         try:
-            return self._environment.get_template(name)
+            template = self._environment.get_template(name)
+            template.globals = dict(template.globals)  # a ChainMap, which each rendering would walk through in Python
+            return template
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(SETTING, f"{self._folder / (error.name or name)}, line {error.lineno}: {error.message}") from None
         except (OSError, UnicodeDecodeError, jinja2.TemplateNotFound) as error:

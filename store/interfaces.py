@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from activity.claims import Answer, Claim
-from activity.jobs import JobState
+from activity.jobs import Job, JobState
+from activity.replay import Known
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import Settlement
-from store.log import Appended, Entry
+from store.log import Appended, Difference, Entry
 
 
 class Log(Protocol):
@@ -20,6 +21,9 @@ class Log(Protocol):
         stands once without it. An entry whose position is another event's, or that the store can never hold, is left out
         and returned; it keeps none of the others out.
         """
+
+    async def compare(self, entries: Sequence[Entry]) -> Difference:
+        """What `append` would do, and does nothing."""
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`."""
@@ -42,6 +46,13 @@ class Claims(Protocol):
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """The answers, in the order of the claims, each as if made after the ones before it."""
 
+    async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
+        """Put down as `unknown`, attempt 0, those jobs that the ledger does not know.
+
+        Their mails may have been sent, and the ledger has lost it. Whoever claims such a job gets what he would get if the
+        ledger had not heard of it: a message that still waits for it goes its way.
+        """
+
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
         """Whether each was written down; False if the attempt is settled already or somebody else's by now."""
 
@@ -56,6 +67,9 @@ class JobList(Protocol):
         self, *, state: JobState | None = None, user: str | None = None, limit: int = 100, after: str | None = None
     ) -> list[JobRow]:
         """At most `limit` jobs, newest first; `after` is the id of the last one of the page before."""
+
+    async def known(self, ids: Sequence[str]) -> dict[str, Known]:
+        """What the ledger knows of those of the jobs that it has heard of."""
 
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state; every state is there."""

@@ -1,12 +1,14 @@
 """Looking into the send ledger: jobs and their attempts. See `store.interfaces.JobList`."""
 
-from typing import cast, get_args
+from collections.abc import Sequence
+from typing import Final, cast, get_args
 
 import msgspec
 from sqlalchemy import func, select, tuple_
 
 from activity.jobs import JobClass, JobState
 from activity.outcomes import Outcome
+from activity.replay import Known
 from store.connection import Database
 from store.schema import attempt, job
 
@@ -54,6 +56,8 @@ class JobHistory(msgspec.Struct, frozen=True):
     attempts: list[AttemptRow]
 
 
+_LOOKUP: Final = 500
+"""Jobs looked up by one statement."""
 _outcome = msgspec.json.Decoder(Outcome)
 
 
@@ -89,6 +93,16 @@ class Jobs:
         query = query.order_by(job.c.created.desc(), job.c.id.desc()).limit(limit)
         async with self._database.reading() as connection:
             return [JobRow(*row) for row in await connection.execute(query)]
+
+    async def known(self, ids: Sequence[str]) -> dict[str, Known]:
+        """See `JobList.known`."""
+        found: dict[str, Known] = {}
+        query = select(job.c.id, job.c.state, job.c.attempt)
+        async with self._database.reading() as connection:
+            for start in range(0, len(ids), _LOOKUP):
+                wanted = query.where(job.c.id.in_(ids[start : start + _LOOKUP]))
+                found |= {id: Known(state, attempt) for id, state, attempt in await connection.execute(wanted)}
+        return found
 
     async def counts(self) -> dict[JobState, int]:
         """See `JobList.counts`."""

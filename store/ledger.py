@@ -74,13 +74,20 @@ class Ledger:
             await change.write(connection)
         return taken
 
+    async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
+        """See `Claims.hold`."""
+        values = [{**_job_values(_Row(job, reason=reason), now), "state": "unknown"} for job in jobs]
+        if values:
+            async with self._database.writing() as connection:
+                await connection.execute(_PLACES[connection.dialect.name], values)
+
     async def _rows(self, connection: AsyncConnection, wanted: Sequence[Job], now: float) -> dict[str, _Row]:
         """The jobs as they stand, nobody else's until the transaction ends."""
         rows = {_key(job.id): _Row(job) for job in wanted}
         ids = sorted(rows)
         if self._database.is_postgres:
             # What is not there can't be locked, so it is put there first; the number 0 says that it is new.
-            await connection.execute(_PLACE, [_job_values(rows[id], now) for id in ids])
+            await connection.execute(_PLACES[connection.dialect.name], [_job_values(rows[id], now) for id in ids])
             found = await connection.execute(_LOCK, {"ids": ids})
         else:
             found = await connection.execute(_LOOK, {"ids": msgspec.json.encode(ids).decode()})
@@ -228,7 +235,10 @@ _NEWEST: Final = select(attempts.c.job_id, attempts.c.detail).join(
 _OUTCOMES: Final = _NEWEST.where(jobs.c.id.in_(_IN_JSON))
 _OUTCOMES_ANY: Final = _NEWEST.where(jobs.c.id == _IS_ANY)
 
-_PLACE: Final = postgresql.insert(jobs).on_conflict_do_nothing()
+_PLACES: Final = {
+    "sqlite": sqlite.insert(jobs).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(jobs).on_conflict_do_nothing(),
+}
 _MOVING: Final = ("state", "attempt", "owner", "until", "updated", "reason", "doubtful")
 _UPSERTS: Final = {
     name: statement.on_conflict_do_update(index_elements=["id"], set_={moved: statement.excluded[moved] for moved in _MOVING})

@@ -1,5 +1,6 @@
 """The activity log: what users did, in each user's order. See `store.interfaces.Log` for what it promises."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -42,7 +43,15 @@ class Appended(msgspec.Struct, frozen=True):
     conflicts: list[Entry] = []
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """What `append` would do: `missing` entries would be written, `conflicts` would not."""
+
+    missing: list[Entry]
+    conflicts: list[Entry]
+
+
 _COLUMNS: Final = Entry.__struct_fields__
+_LONE: Final = re.compile("[\ud800-\udfff]")
 _LOOKUP: Final = 500
 """Entries looked up by one statement; each is two of its parameters."""
 
@@ -73,6 +82,20 @@ class ActivityLog:
                 raise
         async with self._database.writing() as connection:
             return await self._append_singly(connection, entries)
+
+    async def compare(self, entries: Sequence[Entry]) -> Difference:
+        """See `Log.compare`."""
+        possible = [entry for entry in entries if _is_possible(entry)]
+        async with self._database.reading() as connection:
+            standing = await _standing(connection, possible)
+        found = Difference([], [])
+        for entry in entries:
+            there = standing.get(_place(entry))
+            if there is None and _is_possible(entry):
+                found.missing.append(entry)
+            elif there != _event(entry):
+                found.conflicts.append(entry)
+        return found
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         """See `Log.read`."""
@@ -150,13 +173,33 @@ async def _first_position(connection: AsyncConnection, entry: Entry) -> int | No
 
 async def _not_standing(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:
     """Those of `entries` that don't stand at their position."""
+    standing = await _standing(connection, entries)
+    return [entry for entry in entries if standing.get(_place(entry)) != _event(entry)]
+
+
+async def _standing(connection: AsyncConnection, entries: Sequence[Entry]) -> dict[tuple[str, int], tuple[str, str]]:
+    """Which events stand at the positions of `entries`."""
     table = activity.c
     standing: dict[tuple[str, int], tuple[str, str]] = {}
     for start in range(0, len(entries), _LOOKUP):
-        places = [(entry.user_id, entry.position) for entry in entries[start : start + _LOOKUP]]
+        places = [_place(entry) for entry in entries[start : start + _LOOKUP]]
         query = select(table.user_id, table.position, table.source, table.event_id)
         for user, position, source, event_id in await connection.execute(
             query.where(tuple_(table.user_id, table.position).in_(places))
         ):
             standing[user, position] = source, event_id
-    return [entry for entry in entries if standing.get((entry.user_id, entry.position)) != (entry.source, entry.event_id)]
+    return standing
+
+
+def _place(entry: Entry) -> tuple[str, int]:
+    return entry.user_id, entry.position
+
+
+def _event(entry: Entry) -> tuple[str, str]:
+    return entry.source, entry.event_id
+
+
+def _is_possible(entry: Entry) -> bool:
+    """Whether every database can hold it."""
+    texts = (entry.user_id, entry.source, entry.event_id, entry.type, entry.time or "", entry.received, entry.sequence or "")
+    return 0 < entry.position < 2**63 and "\0" not in "".join(texts) and not any(map(_LONE.search, texts))

@@ -1,6 +1,7 @@
 """The composition root of the Faust side: what is connected to what."""
 
 import logging
+import os
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
@@ -8,7 +9,6 @@ from threading import Timer
 from typing import Any, Final, cast
 
 import faust
-from faust.exceptions import ConsumerNotStarted
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from activity import names
@@ -23,9 +23,9 @@ from streams.history import check_history
 from streams.metrics import Metrics
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
-from streams.parts import JobsPart, Opener, StorePart, read_rules
+from streams.parts import JobsPart, Opener, StatesPart, StorePart, read_rules
 from streams.producer import Producer
-from streams.ticks import send_ticks
+from streams.ticks import Ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
 from streams.topics import partition_of as partition_of
 from streams.watchdog import RecoveryWatch
@@ -94,19 +94,26 @@ class App(faust.App):
 
 
 def create_app(settings: Settings) -> App:
-    """The app `chopar`: sequencer and archiver over the table `users`."""
-    store = StorePart(settings)
-    app = _new_app(names.APP, settings, store.open, web=True)
+    """The app `chopar`: sequencer and archiver over the table `users`. Raises SettingError when a package is missing."""
+    store, states = StorePart(settings), StatesPart(settings)
+
+    async def open_parts(stack: AsyncExitStack) -> None:
+        await store.open(stack)
+        await states.open(stack)
+
+    app = _new_app(names.APP, settings, open_parts, web=True)
     outputs = Outputs(app)
-    users = cast(Users, app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes))
+    table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
+    users = cast(Users, table)
+    ticks = Ticks(users, settings)
     where = partial(partition_of, partitions=settings.partitions)
-    metrics = Metrics(users, partial(_owned, app))
+    metrics = Metrics(users)
     sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where, count=metrics.count)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 
-    async def ticks() -> None:
-        await send_ticks(users, cast(Producer, app.producer), settings.gap_timeout)
+    async def send_ticks() -> None:
+        await ticks.send(cast(Producer, app.producer))
 
     async def check_states(*_: Any, **__: Any) -> None:
         try:
@@ -119,7 +126,7 @@ def create_app(settings: Settings) -> App:
 
     app.page("/metrics", name="metrics")(show_metrics)
     app.on_rebalance_complete.connect(check_states, weak=False)
-    app.timer(interval=min(1.0, settings.gap_timeout / 2))(ticks)
+    app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
     return app
 
 
@@ -151,6 +158,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         topic_partitions=settings.partitions,
         topic_disable_leader=True,
         table_standby_replicas=0,  # one would read every state of the others; a recovery takes little longer without
+        broker_client_id=f"{app_id}-{socket.gethostname()}-{os.getpid()}",  # how `chopar lag` names a partition's owner
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
         broker_heartbeat_interval=3.0,
@@ -167,14 +175,6 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         web_router_enabled=False,
         web_tables_enabled=False,
     )
-
-
-def _owned(app: faust.App) -> set[int]:
-    """The partitions that are this worker's now."""
-    try:
-        return {tp.partition for tp in app.consumer.assignment() if tp.topic == names.EVENTS}
-    except ConsumerNotStarted:
-        return set()
 
 
 def _topic(app: faust.App, name: str) -> Any:

@@ -4,7 +4,7 @@ Faust's own sensors count messages; here a message is a whole chunk. These count
 `chopar audit` counts from what stands on Kafka, kept all the time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
@@ -18,9 +18,9 @@ PASSED_OVER: Final = ("tick", "moved", "repeated")
 
 
 class Metrics:
-    """Counters of this process since it began, and how much waits now. `owned`: the partitions that are this worker's."""
+    """Counters of this process since it began, and how much waits now."""
 
-    def __init__(self, users: Users, owned: Callable[[], Iterable[int]]) -> None:
+    def __init__(self, users: Users) -> None:
         self._registry = CollectorRegistry()
         self._read = Counter(
             "chopar_events_read",
@@ -35,7 +35,7 @@ class Metrics:
             ["partition", "why"],
             registry=self._registry,
         )
-        self._registry.register(_Waiting(users, owned))
+        self._registry.register(_Waiting(users))
         ProcessCollector(registry=self._registry)
 
     def count(self, partition: int, counts: Mapping[str, int]) -> None:
@@ -58,13 +58,12 @@ class Metrics:
 class _Waiting(Collector):
     """Counted when it is asked for: the states know it, also those that another worker wrote."""
 
-    def __init__(self, users: Users, owned: Callable[[], Iterable[int]]) -> None:
-        self._users, self._owned = users, owned
+    def __init__(self, users: Users) -> None:
+        self._users = users
 
     def collect(self) -> Iterator[Metric]:
         gauge = GaugeMetricFamily("chopar_events_waiting", "Events that wait for a missing predecessor.", labels=["partition"])
-        for number in sorted(self._owned()):
-            part = self._users.partition(number)
+        for number, part in sorted(self._users.partitions_here.items()):
             states = (part.get(user) for user in part.waiting)
             gauge.add_metric([str(number)], sum(_waiting(state) for state in states if state is not None))
         yield gauge

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, RequestTimedOutError
@@ -12,7 +13,7 @@ from activity.sequencing import Pair, Step
 from agents.patience import patiently
 
 if TYPE_CHECKING:
-    from streams.producer import Producer
+    from streams.producer import Delivery, Producer
 
 
 class Outputs:
@@ -37,24 +38,28 @@ class Outputs:
             batches[names.EVENTS, partition] = moved
         await self.send(chunk, batches)
 
-    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> None:
-        """Send `batches`, by topic and partition; each keeps its order."""
-        if batches:
-            await patiently(lambda: self._once(batches), chunk, "Kafka", OUTAGE)
+    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> list[tuple[int, int]]:
+        """Send `batches`, by topic and partition; each keeps its order. Gives where Kafka put them: first and last offset."""
+        return await patiently(lambda: self._once(batches), chunk, "Kafka", OUTAGE) if batches else []
 
-    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> None:
-        """Write `states` to the changelog partition that belongs to the chunk's."""
-        await self.send(chunk, {(topic, chunk.partition): [(user, value, []) for user, value in states.items()]})
+    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> tuple[int, int] | None:
+        """Write `states` to the changelog partition that belongs to the chunk's; gives where they stand, if in one piece."""
+        landed = await self.send(chunk, {(topic, chunk.partition): [(user, value, []) for user, value in states.items()]})
+        in_one = landed and landed[0][0] >= 0 and all(before[1] + 1 == after[0] for before, after in pairwise(landed))
+        return (landed[0][0], landed[-1][1]) if in_one else None
 
-    async def _once(self, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> None:
+    async def _once(self, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> list[tuple[int, int]]:
         producer: Producer = self._app.producer
-        deliveries = []
+        deliveries: list[Delivery] = []
         for (topic, partition), pairs in batches.items():
             deliveries += await producer.send_pairs(topic, partition, pairs)
         outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
-        for outcome in outcomes:
+        landed: list[tuple[int, int]] = []
+        for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 raise _as_outage(outcome)
+            landed.append((outcome, outcome + delivery.records - 1))
+        return landed
 
 
 class KafkaAway(Exception):

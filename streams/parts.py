@@ -1,8 +1,10 @@
-"""What the agents hold that has to be opened first: the store and the publisher of jobs."""
+"""What the agents hold that has to be opened first: the store, the table's states, the publisher of jobs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
+from activity import names
 from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
@@ -13,6 +15,11 @@ from rabbit.templates import Templates, expression
 from rabbit.topology import declare
 from store.log import ActivityLog, Appended, Entry
 from store.opening import open_store
+from streams.identity import topic_identity
+from tables.states import MemoryShelf
+
+if TYPE_CHECKING:
+    from tables.disk import DiskShelf
 
 Opener = Callable[[AsyncExitStack], Awaitable[None]]
 """Opens a part and leaves its closing to the stack. Raises ChoparError when it can't be opened."""
@@ -32,6 +39,29 @@ class StorePart:
     async def append(self, entries: Sequence[Entry]) -> Appended:
         """As `ActivityLog.append`."""
         return await self._log.append(entries)
+
+
+class StatesPart:
+    """Where the states of the table live, as the setting says; open while the worker runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingError when the setting asks for a package that is not installed."""
+        self._settings = settings
+        self.shelf = MemoryShelf() if settings.table_store == "memory" else _disk_shelf(settings)
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        if not isinstance(self.shelf, MemoryShelf):
+            self.shelf.start(await topic_identity(self._settings, names.USERS_CHANGELOG))
+            stack.callback(self.shelf.stop)
+
+
+def _disk_shelf(settings: Settings) -> "DiskShelf":
+    try:
+        from tables.disk import DiskShelf  # only here: its package is an extra
+    except ImportError as error:
+        problem = f"rocksdb needs the package rocksdict ({error}); `pip install 'chopar[rocksdb]'`, or use memory"
+        raise SettingError(f"{PREFIX}TABLE_STORE", problem) from None
+    return DiskShelf(settings.data_dir / names.APP / "states")
 
 
 class JobsPart:
@@ -62,4 +92,5 @@ def read_rules(settings: Settings) -> Rules:
         text = settings.rules.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{PREFIX}RULES", f"can't read {settings.rules} ({error})") from None
-    return parse_rules(text, str(settings.rules), expression, Templates(settings.templates).names)
+    templates = Templates(settings.templates)
+    return parse_rules(text, str(settings.rules), expression, templates.names, settings.unsubscribe_url)

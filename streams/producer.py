@@ -1,15 +1,29 @@
 """The producer: whole batches, and a fence that a worker which was paused too long can't pass."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
 from aiokafka.errors import NodeNotReadyError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
 from streams.exits import TEMPFAIL, leave
+
+
+class Delivery:
+    """A batch of `records` on its way. Awaited it gives the offset of the first (-1: Kafka can't tell), or raises KafkaError."""
+
+    __slots__ = ("_future", "records")
+
+    def __init__(self, future: asyncio.Future[Any], records: int) -> None:
+        self._future, self.records = future, records
+
+    def __await__(self) -> Generator[Any, None, int]:
+        metadata = yield from self._future.__await__()
+        return int(metadata.offset)
 
 
 class Producer(driver.Producer):
@@ -64,21 +78,21 @@ class Producer(driver.Producer):
 
     async def send_pairs(
         self, topic: str, partition: int, pairs: Iterable[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]]
-    ) -> list[Awaitable[Any]]:
-        """Queue (key, value, headers) for one partition in order; gives the deliveries to await, which raise KafkaError."""
+    ) -> list[Delivery]:
+        """Queue (key, value, headers) for one partition in order; gives the deliveries to await."""
         producer = self._ensure_producer()
-        sent: list[Awaitable[Any]] = []
+        sent: list[Delivery] = []
         batch = producer.create_batch()
         for key, value, headers in pairs:
             if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:  # full
-                sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition)))
+                sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition), batch))
                 batch = producer.create_batch()
                 batch.append(key=key, value=value, timestamp=None, headers=headers)
         if batch.record_count():
-            sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition)))
+            sent.append(self._tracked(await producer.send_batch(batch, topic, partition=partition), batch))
         return sent
 
-    def _tracked(self, delivery: asyncio.Future[Any]) -> asyncio.Future[Any]:
-        self._undelivered.add(delivery)
-        delivery.add_done_callback(self._undelivered.discard)
-        return delivery
+    def _tracked(self, future: asyncio.Future[Any], batch: BatchBuilder) -> Delivery:
+        self._undelivered.add(future)
+        future.add_done_callback(self._undelivered.discard)
+        return Delivery(future, batch.record_count())

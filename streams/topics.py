@@ -61,7 +61,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
 
     Raises Unreachable when Kafka does not answer, Mismatch when a topic is there but can't be used.
     """
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         states = await _states(admin, settings.partitions)
         problems = [state.problem for state in states if state.partitions is not None and state.problem]
         if problems:
@@ -76,7 +76,7 @@ async def ensure_topics(settings: Settings) -> list[str]:
 
 async def check_topics(settings: Settings) -> list[TopicState]:
     """How each topic stands. Raises Unreachable when Kafka does not answer."""
-    async with _admin(settings) as admin:
+    async with admin_client(settings) as admin:
         return await _states(admin, settings.partitions)
 
 
@@ -98,7 +98,8 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected one. Raises Unreachable when Kafka does not answer, also later on."""
     address = kafka_address(settings)
     admin = AIOKafkaAdminClient(bootstrap_servers=address, client_id=names.APP, request_timeout_ms=10_000)
     try:

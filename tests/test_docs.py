@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from activity.events import MAX_DEPTH, MAX_EVENT, MAX_TEXT, Event, decode
 from activity.settings import Settings, duration, variables
 from tests.processes import ROOT
 
@@ -59,3 +60,20 @@ def test_the_readme_has_the_defaults() -> None:
             assert duration(written) == value, name
         else:
             assert written == str(value), name
+
+
+def test_every_reason_of_a_dead_letter_is_explained() -> None:
+    written = set(
+        re.findall(
+            r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs" / "events.md").read_text().partition("## On `activity.dead`")[2], re.M
+        )
+    )
+    code = "\n".join(path.read_text() for folder in ("activity", "agents") for path in (ROOT / folder).glob("*.py"))
+    assert written == set(re.findall(r"Refused\(\s*\"([a-z0-9-]+)\"", code))
+
+
+def test_the_event_of_the_documents_is_one() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "events.md").read_text(), re.S)
+    assert isinstance(decode(b"u-42", example.encode()), Event)
+    texts = (MAX_TEXT, MAX_EVENT // 1024, MAX_DEPTH)
+    assert all(str(limit) in (ROOT / "docs" / "events.md").read_text() for limit in texts)

@@ -21,7 +21,7 @@ from chopar.demo.traffic import Planned
 from chopar.inbox.folder import Folder
 from chopar.machine import Machine, inbox_folder
 from chopar.terminal import say
-from rabbit.message import address
+from rabbit.address import address
 from store.opening import Store, open_store
 from streams.parts import read_rules
 

@@ -1,5 +1,6 @@
 """One partition of `activity.events` and its table, without Kafka."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -26,9 +27,11 @@ def owner(user: bytes) -> int:
     return 1 if user == b"elsewhere" else 0
 
 
-def tick(offset: int, timestamp: int, gap_timeout: float = GAP) -> Record:
+def tick(
+    offset: int, timestamp: int, gap_timeout: float = GAP, quiet_after: float = math.inf, quiet: Sequence[bytes] = ()
+) -> Record:
     """A tick; `timestamp` in milliseconds."""
-    return Record(None, tick_value(gap_timeout), offset, timestamp, [(names.KIND_HEADER, names.TICK)])
+    return Record(None, tick_value(gap_timeout, quiet_after, quiet), offset, timestamp, [(names.KIND_HEADER, names.TICK)])
 
 
 def record(number: int, user: str = "u-1", offset: int = 0, timestamp: int = 0) -> Record:

@@ -98,6 +98,16 @@ def test_not_so_soon_even_if_it_came_again() -> None:
     assert total(world.audit()[0]).duplicate == 1
 
 
+def test_nor_after_a_silence_that_is_long_enough_to_be_forgotten_in() -> None:
+    world = World()
+    world.quiet_after = 1000.0
+    for offset, time in enumerate((0, 999, 1998)):
+        world.send(0, Record(b"u-1", value(id="0"), timestamp=time))
+        append(world.log[0], Record(b"u-1", log_value(value(id="0"), offset + 1, "logged", time / 1000)))
+    world.read[0] = 3
+    assert named(world.audit()[1]) == [("twice", names.LOG, 0, 1)], "the third came 1,998 ms after the first"
+
+
 def test_a_state_that_was_written_late_does_not_count() -> None:
     world = World()
     world.send(0, record(2))

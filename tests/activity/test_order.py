@@ -1,5 +1,6 @@
 """The sequencer's rule: whatever happens on the way, the log is what the events say."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -20,6 +21,8 @@ from activity.order import (
     decode,
     encode,
     expire,
+    forget,
+    is_quiet,
     peek,
     waiting_since,
 )
@@ -216,8 +219,8 @@ def test_states_go_through_bytes(arrivals: list[tuple[int, str]], offset: int) -
 
 
 def test_a_state_of_a_newer_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        decode(b"\x02" + encode(State(), 0)[1:])
+    with pytest.raises(ValueError, match="a state of version 3; this program knows version 2"):
+        decode(b"\x03" + encode(State(), 0)[1:])
 
 
 def test_an_id_whose_check_would_be_zero_is_remembered_all_the_same() -> None:
@@ -233,3 +236,46 @@ def test_a_mark_between_two_others_is_no_duplicate() -> None:
     after, decisions = advance(shifted, event(id="a"), 0.0)
     assert len(accepted(decisions)) == 1
     assert advance(after, event(id="a"), 0.0)[1] == [Duplicate()]
+
+
+# -- quiet users -------------------------------------------------------------------------------------------------------
+
+
+@given(disturbed(), st.lists(st.text(min_size=1, max_size=3), max_size=8))
+def test_forgetting_keeps_all_that_numbers_the_next_events(case: tuple[list[Event], list[Event]], ids_: list[str]) -> None:
+    stream, arrivals = case
+    before, _ = run(arrivals + [event(id=id) for id in ids_])
+    after = forget(before)
+    assert (after.position, after.duplicates) == (before.position, before.duplicates), "the account stays"
+    assert {name: source.due for name, source in after.sources.items()} == {n: s.due for n, s in before.sources.items()}
+    assert len(encode(after, 0)) < len(encode(before, 0)), "it is smaller"
+    for source in {one.source for one in stream}:
+        due = before.sources[source].due
+        _, decisions = run([event(due, source=source)], after)
+        assert [(one.position, one.verdict) for one in accepted(decisions)] == [(before.position + 1, "logged")]
+        _, decisions = run([event(due - 1, source=source)], after)
+        assert [one.reason for one in decisions if isinstance(one, Refused)] == ["too-old"], "not dropped: it may be another"
+
+
+def test_a_forgotten_user_has_the_whole_window_again_later() -> None:
+    state = forget(run([event(n) for n in range(1, 10)])[0])
+    state, _ = run([event(10), event(11)], state)
+    assert advance(state, event(10), 0.0)[1] == [Duplicate()]
+    _, decisions = advance(state, event(9), 0.0)
+    assert decisions == [Refused("too-old", "sequence 9 is older than the last 2 that are remembered; 12 is due")]
+
+
+def test_a_state_in_which_an_event_waits_can_not_be_forgotten() -> None:
+    state, _ = run([event(1), event(3)])
+    assert not is_quiet(encode(state, 0, 0.0), 10.0**9)
+    with pytest.raises(AssertionError, match="what waits would be lost"):
+        forget(state)
+
+
+@pytest.mark.parametrize(("touched", "before", "quiet"), [(10.0, 10.0, True), (10.0, 9.9, False), (-3.0, 0.0, True)])
+def test_nobody_is_quiet_before_the_time(touched: float, before: float, quiet: bool) -> None:
+    assert is_quiet(encode(State(), 0, touched), before) is quiet
+
+
+def test_who_was_forgotten_is_not_forgotten_again() -> None:
+    assert not is_quiet(encode(State(), 0, math.inf), 10.0**12)

@@ -17,12 +17,17 @@ ENDS = ("logged", "late", "duplicate", "dead", "waiting", "moved", "repeated", "
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Record]:
-    """Records of one partition: events of three users in any order, with repeats, gaps and conflicts, poison, and ticks."""
+    """Records of one partition: events of three users in any order, with repeats, gaps and conflicts, poison, and ticks,
+    some of which name quiet users."""
     records, now = [], 0
     for offset in range(draw(st.integers(1, 40))):
         now += draw(st.sampled_from([0, 1, 700, 2000, 6000, -3000]))  # a broker's clock may be set back
         user = draw(st.sampled_from(["u-1", "u-2", "u-3"]))
-        match draw(st.sampled_from(["event"] * 6 + ["unordered", "conflict", "poison", "elsewhere", "no key", "tick", "tick"])):
+        match draw(
+            st.sampled_from(
+                ["event"] * 6 + ["unordered", "conflict", "poison", "elsewhere", "no key", "tick", "tick", "quiet", "quiet"]
+            )
+        ):
             case "event":
                 records.append(record(draw(st.integers(1, 6)), user, offset, now))
             case "unordered":
@@ -37,6 +42,9 @@ def streams(draw: st.DrawFn) -> list[Record]:
                 records.append(record(1, "elsewhere", offset, now))
             case "no key":
                 records.append(Record(None, value(subject=user), offset, now))
+            case "quiet":
+                named = draw(st.lists(st.sampled_from([b"u-1", b"u-2", b"u-3", b"nobody"]), max_size=4))
+                records.append(tick(offset, now, quiet_after=draw(st.sampled_from([0.0, 1.0, 4.0])), quiet=named))
             case _:
                 records.append(tick(offset, now))
     return records

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from activity.errors import RuleError
+from activity.errors import RuleError, SettingError
 from activity.events import LogRecord, decode_log, log_value
 from activity.jobs import decode_job, encode_job, job_id
 from activity.rules import Expression, Rules, event_view, parse_rules
@@ -25,6 +25,7 @@ def compiled(text: str) -> Expression:
     """A language of expressions for tests: the name of a key of `data`."""
     if "{" in text:
         raise ValueError("unexpected end of template")
+    text = text.removeprefix("https://")
 
     def evaluate(seen: Mapping[str, Any]) -> str:
         data = seen["data"]
@@ -35,8 +36,12 @@ def compiled(text: str) -> Expression:
     return evaluate
 
 
-def parsed(*texts: str) -> Rules:
-    return parse_rules("\n".join(texts), "rules.toml", compiled, TEMPLATES)
+def parsed(*texts: str, unsubscribe_url: str | None = None) -> Rules:
+    return parse_rules("\n".join(texts), "rules.toml", compiled, TEMPLATES, unsubscribe_url)
+
+
+def bulk(unsubscribe: str | None = "none", **changes: str | None) -> str:
+    return rule(**{"class": "bulk"}, unsubscribe=unsubscribe, **changes)
 
 
 def logged(type: str = "user.signed_up", data: bytes = b'{"email":"a@b.example"}', **changes: Any) -> LogRecord:
@@ -73,6 +78,12 @@ def test_a_file_without_rules_makes_no_jobs() -> None:
         (rule(name="x\\n"), "line 1: name: small letters"),
         (rule(**{"class": "urgent"}), "line 1: class: one of transactional, bulk was expected, not 'urgent'"),
         (rule(template="gone"), "line 1: template: there is no template 'gone'; there are: receipt, welcome"),
+        (bulk(None), r"line 1: unsubscribe: a rule of class bulk needs it .*\{\{ subject .*none.*CHOPAR_UNSUBSCRIBE_URL"),
+        (bulk(""), "line 1: unsubscribe: a text was expected"),
+        (bulk("{{"), "line 1: unsubscribe: a text that begins with https:// was expected"),
+        (bulk("http://link"), "line 1: unsubscribe: a text that begins with https:// was expected"),
+        (bulk("https://{{"), "line 1: unsubscribe: unexpected end of template"),
+        (rule(unsubscribe="https://link"), "line 1: unsubscribe: only a rule of class bulk has it"),
         (rule(to="{{"), "line 1: to: unexpected end of template"),
         (rule() + "\n\n" + rule(), "line 9: name: there is a rule 'welcome' already"),
         (rule() + "# \u2028 \x85\n  [[ rule ]]\nname = 'x'", "line 8: on: a text was expected"),
@@ -140,7 +151,7 @@ def test_globs(on: str, type: str, matches: bool) -> None:
 def test_several_rules_make_several_jobs_in_the_order_of_the_file() -> None:
     rules = parsed(
         rule(name="b", on="user.*"),
-        rule(name="a", **{"class": "bulk"}, template="receipt"),
+        bulk(name="a", template="receipt"),
         rule(name="c", on="order.*"),
     )
     jobs, refused = rules.jobs(logged())
@@ -150,6 +161,56 @@ def test_several_rules_make_several_jobs_in_the_order_of_the_file() -> None:
     ]
     assert len({job.id for job in jobs}) == 2
     assert refused == []
+
+
+LINK = b'{"email":"a@b.example","link":"https://shop.example/u?user=%C3%BC&list=1"}'
+
+
+def test_a_bulk_mail_can_be_unsubscribed_from() -> None:
+    """Where its rule says; else where the setting says; nowhere if the rule says so."""
+    rules = parsed(
+        bulk("https://link", name="own"),
+        bulk(None, name="setting"),
+        bulk("none", name="never"),
+        rule(name="other"),
+        unsubscribe_url="https://all",
+    )
+    jobs, refused = rules.jobs(logged(data=LINK[:-1] + b',"all":"https://shop.example/all"}'))
+    assert [(job.rule, job.unsubscribe) for job in jobs] == [
+        ("own", "https://shop.example/u?user=%C3%BC&list=1"),
+        ("setting", "https://shop.example/all"),
+        ("never", None),
+        ("other", None),
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example/u",
+        "mailto:u@shop.example",
+        "https://",
+        "https:///u",
+        "//shop.example",
+        "https://shop.example/ü",
+        "https://shop.example/a b",
+        "https://shop.example/>, <mailto:eve@evil.example",
+        "https://shop.example/u\\r\\nBcc: eve@evil.example",
+        "https://shop.example/" + "x" * 900,
+    ],
+)
+def test_where_no_header_can_lead_makes_no_job(url: str) -> None:
+    jobs, [refused] = parsed(bulk("https://link")).jobs(logged(data=f'{{"email":"a@b.example","link":"{url}"}}'.encode()))
+    assert jobs == []
+    assert refused.problem.startswith("rule welcome: unsubscribe: an https:// URL ")
+    assert "evil" not in refused.problem
+
+
+@pytest.mark.parametrize(("text", "problem"), [("http://x", "begins with https://"), ("https://{{", "unexpected end")])
+def test_a_wrong_setting_is_named_even_if_no_rule_needs_it(text: str, problem: str) -> None:
+    with pytest.raises(SettingError, match=f"^CHOPAR_UNSUBSCRIBE_URL: .*{problem}"):
+        parsed(rule(), unsubscribe_url=text)
 
 
 def test_a_rule_that_lacks_something_is_refused_and_the_others_go_on() -> None:

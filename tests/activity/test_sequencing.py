@@ -182,7 +182,19 @@ def test_a_dead_letter_that_could_not_be_sent_whole_is_cut_and_says_so() -> None
 
 
 @pytest.mark.parametrize(
-    "raw", [None, b"{}", b"[]", b'{"gap_timeout":"5"}', b'{"gap_timeout":-1}', b'{"gap_timeout":1e999}', b"\xff"]
+    "raw",
+    [
+        None,
+        b"{}",
+        b"[]",
+        b'{"gap_timeout":"5"}',
+        b'{"gap_timeout":-1}',
+        b'{"gap_timeout":1e999}',
+        b"\xff",
+        b'{"gap_timeout":5,"quiet_after":-1}',
+        b'{"gap_timeout":5,"quiet":"u-1"}',
+        b'{"gap_timeout":5,"loud":[]}',
+    ],
 )
 def test_a_record_that_only_has_the_header_of_a_tick_is_decided_as_an_event(raw: bytes | None) -> None:
     header = (names.KIND_HEADER, names.TICK)
@@ -199,3 +211,64 @@ def test_a_tick_decides_by_the_timeout_it_carries_not_by_a_setting() -> None:
     table.update(work([record(2, timestamp=0)], table).states)
     assert work([tick(1, 6_000, gap_timeout=10.0)], table).log == []
     assert len(work([tick(2, 6_000, gap_timeout=5.0)], table).log) == 1
+
+
+# -- quiet users -------------------------------------------------------------------------------------------------------
+
+DAY = 86_400_000
+WEEK = 7 * 86_400.0
+
+
+def weekly(offset: int, timestamp: int, *users: bytes) -> Record:
+    """A tick that names `users`, for a quiet week."""
+    return tick(offset, timestamp, quiet_after=WEEK, quiet=users)
+
+
+def test_a_user_quiet_for_a_week_shrinks_to_position_and_next_sequences() -> None:
+    events = [record(n, offset=n) for n in (1, 2)] + [Record(b"u-1", value(id="x"), 3)]
+    table = Table(work(events, Table()).states)
+    early = work([weekly(4, 7 * DAY - 1, b"u-1")], table)
+    assert (early.states, early.counts) == ({}, {"tick": 1})
+    step = work([weekly(4, 7 * DAY, b"u-1", b"nobody")], table)
+    assert step == Step(states=step.states, counts={"tick": 1})
+    state = order.decode(step.states[b"u-1"])
+    assert state == order.State(3, {"/web": order.Source(3)})
+    assert len(step.states[b"u-1"]) < len(table[b"u-1"])
+    assert order.peek(step.states[b"u-1"]) == (4, None)
+    table |= step.states
+    assert work([weekly(5, 20 * DAY, b"u-1")], table).states == {}, "once is enough"
+    assert [decode_log(raw).position for _, raw in work([record(3, offset=6, timestamp=20 * DAY)], table).log] == [4]
+
+
+def test_a_user_that_came_back_before_the_tick_was_read_is_not_forgotten() -> None:
+    table = Table(work([record(1)], Table()).states)
+    back = record(2, offset=1, timestamp=7 * DAY)
+    assert order.decode(work([back, weekly(2, 7 * DAY, b"u-1")], table).states[b"u-1"]).sources["/web"].recent
+    again = record(1, offset=1, timestamp=7 * DAY)
+    assert order.decode(work([again, weekly(2, 7 * DAY, b"u-1")], table).states[b"u-1"]).sources["/web"].recent, "nor a repeat"
+
+
+def test_a_user_for_whom_an_event_waits_is_not_forgotten() -> None:
+    table = Table(work([record(2)], Table()).states)
+    assert work([tick(1, 9 * DAY, 30 * WEEK, WEEK, [b"u-1"])], table).states == {}
+
+
+def test_a_user_named_by_a_tick_is_forgotten_wherever_chunks_are_cut() -> None:
+    part = [record(1), weekly(1, 8 * DAY, b"u-1"), record(1, offset=2, timestamp=8 * DAY)]
+    whole = work(part, Table())
+    table, dead = Table(), 0
+    for one in part:
+        step = work([one], table)
+        table |= step.states
+        dead += step.counts.get("dead", 0)
+    assert table == whole.states
+    assert whole.counts["dead"] == dead == 1
+
+
+def test_a_tick_that_names_users_decides_the_same_when_it_is_read_again() -> None:
+    """Its state was written with what came after it, that of u-2 was not."""
+    table = Table(work([record(1), record(1, "u-2", offset=1)], Table()).states)
+    part = [weekly(2, 8 * DAY, b"u-1", b"u-2"), record(2, offset=3, timestamp=8 * DAY)]
+    first = work(part, table)
+    again = work(part, Table(table | {b"u-1": first.states[b"u-1"]}))
+    assert again.states == {b"u-2": first.states[b"u-2"]}

@@ -14,6 +14,7 @@ from activity.evidence import Evidence, States
 from activity.facts import Fact, Keyed, Place, Placed, log_facts, store_place, user_hash
 from activity.positions import Positions
 from activity.sequencing import Pair, Step, sequence
+from activity.ticks import tick_of
 from activity.verdicts import Verdicts
 from tests.activity.examples import Record
 from tests.activity.partitions import Table, owner
@@ -47,6 +48,7 @@ class World:
         self.read = [0] * PARTITIONS
         self.archived = [0] * PARTITIONS
         self.store: dict[tuple[str, int], Row] = {}
+        self.quiet_after = 7 * 86_400_000.0
         self.newest: list[int] | None = None
         self.begin: dict[str, list[int]] = defaultdict(lambda: [0] * PARTITIONS)
 
@@ -54,6 +56,9 @@ class World:
         """Records for `activity.events`, with the offsets that they get there."""
         for record in records:
             append(self.events[partition], record)
+            tick = tick_of(record)
+            if tick is not None and tick.quiet:
+                self.quiet_after = -float(NOW)  # whenever it likes: the broker's clock is set back, too
 
     def work(self, partition: int, count: int) -> None:
         """The sequencer takes a chunk."""
@@ -111,7 +116,15 @@ class World:
     def audit(self) -> tuple[list[Sums], list[Difference]]:
         """The sums, and what differs, in the order of topic, partition and offset."""
         spans = [self._spans(name, topic) for name, topic in self._topics()]
-        limits = Limits(spans[0], spans[1], spans[2], self.read, self.archived, self.newest or [end_of(log) for log in self.log])
+        limits = Limits(
+            spans[0],
+            spans[1],
+            spans[2],
+            self.read,
+            self.archived,
+            self.newest or [end_of(log) for log in self.log],
+            self.quiet_after,
+        )
         sums = [Sums() for _ in range(PARTITIONS)]
         facts, places = _Facts(), _Places()
         found = self._take_in(Evidence(limits, sums, owner), facts, places)

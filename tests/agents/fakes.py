@@ -6,6 +6,7 @@ from activity.chunk import Chunk
 from activity.jobs import Job
 from activity.sequencing import Step
 from store.log import Appended, Entry
+from tables.users import Landed
 
 
 class Diary(list[str]):
@@ -25,10 +26,11 @@ class FakeOutputs:
         self.diary.append("delivered")
         self.steps.append(step)
 
-    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> None:
+    async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> Landed:
         self.fail()
         self.diary.append("written")
         self.states.update(states)
+        return None
 
 
 class FakeStore:

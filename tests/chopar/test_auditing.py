@@ -85,7 +85,9 @@ class Moving:
 def audited(world: World, move: Move = lambda: None) -> tuple[list[Sums], list[Difference]]:
     moving: Any = Moving(world, move)
     with tables() as kept:
-        audit = Audit(cast(Store, moving), cast(Partitions, moving), PARTITIONS, owner, kept, lambda what, done, of: None)
+        audit = Audit(
+            cast(Store, moving), cast(Partitions, moving), PARTITIONS, owner, world.quiet_after, kept, lambda what, done, of: None
+        )
         limits, jobs = asyncio.run(audit.read())
         assert jobs == {"sent": 1}
         audit.judge(limits)

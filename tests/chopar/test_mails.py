@@ -5,7 +5,7 @@ from activity.settings import parse_settings
 from chopar.demo.mails import mailing
 from chopar.demo.shop import traffic
 from chopar.processes import HOME
-from rabbit.message import address
+from rabbit.address import address
 from streams.parts import read_rules
 
 

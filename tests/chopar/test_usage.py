@@ -18,7 +18,21 @@ HEAVY = ("faust", "sqlalchemy", "aio_pika", "aiokafka", "rich", "jinja2")
 
 
 def test_there_are_the_commands_of_the_contract() -> None:
-    assert set(COMMANDS) == {"up", "demo", "worker", "notifier", "mailer", "send", "log", "jobs", "audit", "topics", "doctor"}
+    assert set(COMMANDS) == {
+        "up",
+        "demo",
+        "worker",
+        "notifier",
+        "mailer",
+        "send",
+        "log",
+        "jobs",
+        "audit",
+        "lag",
+        "replay",
+        "topics",
+        "doctor",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -41,6 +55,15 @@ def test_each_help_has_an_example(command: str) -> None:
         ["log", "u", "--limit", "0"],
         ["jobs", "--state", "nonsense"],
         ["jobs", "some-id", "--user", "u"],
+        ["lag", "--interval", "0"],
+        ["replay"],
+        ["replay", "--from", "yesterday"],
+        ["replay", "--from", "2h", "--to", "2026-01-31T09:30:00"],
+        ["replay", "--from", "2h", "--only", "nonsense"],
+        ["replay", "--from", "2h", "--skip-unread"],
+        ["replay", "--from", "2h", "--only", "store", "--send-unknown"],
+        ["replay", "--from", "2h", "--reset-group", "nonsense"],
+        ["replay", "--from", "2h", "--reset-group", "chopar", "--user", "u"],
         ["demo", "--events", "3"],
         ["doctor", "--nonsense"],
     ],
@@ -54,7 +77,19 @@ def test_wrong_usage_is_exit_code_2_with_the_reason_on_stderr(arguments: list[st
 
 
 @pytest.mark.parametrize(
-    "arguments", [["log", "u"], ["jobs"], ["audit"], ["topics"], ["send", "-"], ["up"], ["demo"], ["worker"]]
+    "arguments",
+    [
+        ["log", "u"],
+        ["jobs"],
+        ["audit"],
+        ["lag"],
+        ["replay", "--from", "0"],
+        ["topics"],
+        ["send", "-"],
+        ["up"],
+        ["demo"],
+        ["worker"],
+    ],
 )
 def test_an_unknown_setting_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), nonsense="1")
@@ -64,7 +99,14 @@ def test_an_unknown_setting_is_one_line(arguments: list[str], tmp_path: Path) ->
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["topics"], ["audit"], ["send", "-"]])
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_point_that_is_none_is_told_by_its_option(option: str) -> None:
+    result = CliRunner().invoke(cli, ["replay", "--from", "0", option, "soon"])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}': expected a time like 2026-01-31T09:30:00Z, how long ago like 2h" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["topics"], ["audit"], ["send", "-"], ["lag"], ["replay", "--from", "0"]])
 def test_a_kafka_that_does_not_answer_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), kafka_url="kafka://127.0.0.1:1")
     assert result.returncode == 1

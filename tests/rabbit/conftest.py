@@ -1,8 +1,12 @@
 """A RabbitMQ with everything declared and all queues empty."""
 
+import hypothesis
 import pytest
 
 from tests.rabbit import broker
+
+hypothesis.settings.register_profile("chopar", deadline=None)  # the machine may be busy with other things
+hypothesis.settings.load_profile("chopar")
 
 
 @pytest.fixture

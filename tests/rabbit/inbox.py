@@ -1,11 +1,12 @@
 """A mail server to send to: aiosmtpd in the test's own loop, on one port as long as it is wanted, told what to answer."""
 
 import asyncio
+import ssl
 from collections import Counter
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -18,9 +19,12 @@ class Inbox:
     A reply of "drop" cuts the connection in place of an answer; with "drop-after" the mail is kept first.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, **options: Any) -> None:
+        self._tls = tls  # from the first byte, not by STARTTLS
         self.port = ports.choose(1)[0]
         self.mails: list[EmailMessage] = []
+        self.recipients: list[str] = []
+        self.options: list[str] = []
         self.replies: dict[str, list[str]] = {}
         self.when = "DATA"
         self.connections = 0
@@ -34,14 +38,14 @@ class Inbox:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"smtp://127.0.0.1:{self.port}"
+        return f"{'smtps' if self._tls else 'smtp'}://127.0.0.1:{self.port}"
 
     @property
     def ids(self) -> Counter[str]:
         """How often each Message-ID was accepted."""
         return Counter(str(mail["Message-ID"]) for mail in self.mails)
 
-    async def __aenter__(self) -> "Inbox":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -50,7 +54,7 @@ class Inbox:
 
     async def start(self) -> None:
         """Listens."""
-        self._server = await asyncio.get_running_loop().create_server(self._protocol, "127.0.0.1", self.port)
+        self._server = await asyncio.get_running_loop().create_server(self._protocol, "127.0.0.1", self.port, ssl=self._tls)
 
     async def stop(self) -> None:
         """Cuts all connections and refuses new ones."""
@@ -77,9 +81,9 @@ class Inbox:
         async with self.accepted, asyncio.timeout(within):
             await self.accepted.wait_for(lambda: len(self.mails) >= count)
 
-    def _protocol(self) -> SMTP:
+    def _protocol(self) -> asyncio.Protocol:
         self.connections += 1
-        protocol = SMTP(self, enable_SMTPUTF8=False, loop=asyncio.get_running_loop(), **self._options)
+        protocol = SMTP(self, **{"enable_SMTPUTF8": False, "loop": asyncio.get_running_loop(), **self._options})
         self._open.add(protocol)
         return protocol
 
@@ -87,7 +91,8 @@ class Inbox:
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         envelope.mail_from = address
-        return "250 OK"
+        self.options += options
+        return (self._next(address) if self.when == "MAIL" else "") or "250 OK"
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         reply = self._next(address) if self.when == "RCPT" else ""
@@ -116,6 +121,7 @@ class Inbox:
     async def _accept(self, envelope: Envelope) -> None:
         content = envelope.original_content or b""
         async with self.accepted:
+            self.recipients += envelope.rcpt_tos
             self.mails.append(BytesParser(policy=default).parsebytes(content))
             self.accepted.notify_all()
 

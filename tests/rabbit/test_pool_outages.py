@@ -18,6 +18,7 @@ from rabbit.consequences import SHORT
 from rabbit.tasks import Permission
 from store.ledger import Settlement
 from tests.rabbit import broker
+from tests.rabbit.crowded import Crowded
 from tests.rabbit.orders import make_job, make_jobs
 from tests.rabbit.works import working
 
@@ -39,6 +40,19 @@ async def test_the_circuit_opens_and_closes_and_burns_no_attempt(url: str | None
     told = [record.message for record in caplog.records if "mail server" in record.message]
     assert len(told) == 2, told
     assert "is back after" in told[1]
+
+
+async def test_a_server_that_takes_fewer_connections_slows_the_pool_and_burns_no_attempt() -> None:
+    jobs = make_jobs(200)
+    server = Crowded()
+    async with working(None, server=server) as works:
+        await works.publish(*jobs)
+        for job in jobs:
+            await works.until(job, "sent")
+        assert {(await works.attempt(job))[0] for job in jobs} == {1}
+    assert set(server.ids.values()) == {1}
+    assert len(server.ids) == 200
+    assert server.turned_away <= 4, "one for each worker at most, not one for each job"
 
 
 async def test_while_the_store_is_away_nothing_is_sent_and_nothing_lost(

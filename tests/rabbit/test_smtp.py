@@ -1,16 +1,18 @@
 """The conversation with a mail server, on a real one: when is it safe to repeat, and when does nobody know?"""
 
 import asyncio
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
 
+import msgspec
 import pytest
 from aiosmtpd.smtp import AuthResult
 
 from activity.outcomes import Dead, Retry, Sent, Unknown
-from rabbit.smtp import Away, Envelope, Mailer, stuffed
+from brokers import ports
+from rabbit.conversation import Envelope, stuffed
+from rabbit.gate import Gate
+from rabbit.smtp import Away, Mailer
+from tests.rabbit.crowded import Crowded
 from tests.rabbit.inbox import Inbox
 
 MAIL = Envelope(
@@ -139,46 +141,113 @@ async def test_a_server_that_is_away_burns_no_attempt(inbox: Inbox, mailer: Mail
     assert await mailer.answers()
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(command, check=True, capture_output=True)
-    return key, cert
+@pytest.mark.parametrize("when", ["RCPT", "DATA"])
+async def test_hung_up_with_421_is_a_retry_on_a_new_connection(inbox: Inbox, mailer: Mailer, when: str) -> None:
+    inbox.when = when
+    inbox.replies[MAIL.recipient] = ["421 4.3.2 closing"]
+    assert await mailer.deliver(MAIL, granted) == Retry("421 4.3.2 closing", burn=False)
+    assert isinstance(await mailer.deliver(MAIL, granted), Sent)
+    assert inbox.connections == 2
 
 
-async def test_tls_is_used_when_offered_and_the_url_logs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key, cert = certificate(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
-    seen: list[tuple[bytes, bool]] = []
-
-    def authenticator(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
-        password = bytes(getattr(data, "password", b""))
-        seen.append((password, getattr(session, "ssl", None) is not None))
-        return AuthResult(success=password == b"p@ss:word", handled=False)
-
-    options = {"tls_context": context, "authenticator": authenticator, "auth_required": True, "require_starttls": True}
-    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
-    async with Inbox(**options) as inbox:
-        mailer = Mailer(inbox.url.replace("//", "//shop:p%40ss%3Aword@"), 30)
-        assert isinstance(await mailer.deliver(MAIL, granted), Sent)
+async def test_a_mailbox_beyond_ascii_is_sent_to_where_the_server_takes_it() -> None:
+    mail = msgspec.structs.replace(MAIL, recipient="дмитрий@xn--e1afmkfd.example")
+    async with Inbox(enable_SMTPUTF8=True) as inbox:
+        mailer = Mailer(inbox.url, 30)
+        assert isinstance(await mailer.deliver(mail, granted), Sent)
         await mailer.close()
-        assert seen
-        assert set(seen) == {(b"p@ss:word", True)}
-        with pytest.raises(Away, match="user name or password refused") as caught:
-            await Mailer(inbox.url.replace("//", "//shop:wrong@"), 30).check()
-        assert caught.value.credentials
-        assert "wrong" not in str(caught.value)
+    assert inbox.recipients == [mail.recipient]
+    assert inbox.options == ["SMTPUTF8", "BODY=8BITMIME"]
 
 
-async def test_a_certificate_that_is_not_trusted_is_not_spoken_to(tmp_path: Path) -> None:
-    key, cert = certificate(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
-    async with Inbox(tls_context=context) as inbox:
-        with pytest.raises(Away, match="certificate"):
-            await Mailer(inbox.url, 30).check()
+async def test_a_mailbox_beyond_ascii_is_dead_where_the_server_does_not(inbox: Inbox, mailer: Mailer) -> None:
+    """And the connection goes on."""
+    mail = msgspec.structs.replace(MAIL, recipient="дмитрий@xn--e1afmkfd.example")
+    outcome = await mailer.deliver(mail, granted)
+    assert isinstance(outcome, Dead)
+    assert (outcome.reason, "SMTPUTF8" in outcome.reply, mail.recipient in outcome.reply) == ("bad-address", True, False)
+    assert isinstance(await mailer.deliver(MAIL, granted), Sent)
+    assert (inbox.connections, len(inbox.mails)) == (1, 1)
+
+
+async def test_a_server_that_takes_fewer_connections_is_sent_to_by_fewer_at_a_time() -> None:
+    async with Crowded() as inbox:
+        mailer = Mailer(inbox.url, 30)
+        inbox.hold = asyncio.Event()
+        first = [asyncio.create_task(mailer.deliver(MAIL, granted)) for _ in range(4)]
+        async with asyncio.timeout(30):
+            while inbox.turned_away < 2 or sum(task.done() for task in first) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        inbox.hold.set()
+        outcomes = await asyncio.gather(*first)
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Retry", "Retry", "Sent", "Sent"]
+        assert [outcome.burn for outcome in outcomes if isinstance(outcome, Retry)] == [False, False]
+        outcomes = await asyncio.gather(*(mailer.deliver(MAIL, granted) for _ in range(20)))
+        assert {type(outcome) for outcome in outcomes} == {Sent}
+        assert inbox.turned_away == 2, "the others wait for their turn"
+        assert await mailer.answers(), "asked on a connection there is: the server would not take another"
+        assert inbox.turned_away == 2
+        await mailer.close()
+    assert len(inbox.mails) == 22
+
+
+@pytest.mark.parametrize(("greeting", "words"), [("554 5.7.1 not you", "554 5.7.1 not you"), ("nonsense", "nonsense")])
+async def test_a_server_that_greets_with_a_refusal_is_away_by_its_words(greeting: str, words: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting.encode() + b"\r\n")
+        writer.close()
+
+    port = ports.choose(1)[0]
+    async with await asyncio.start_server(refuse, "127.0.0.1", port):
+        mailer = Mailer(f"smtp://127.0.0.1:{port}", 30)
+        with pytest.raises(Away, match=words) as caught:
+            await mailer.check()
+        outcome = await mailer.deliver(MAIL, granted)
+    assert not caught.value.credentials
+    assert isinstance(outcome, Retry)
+    assert not outcome.burn
+    assert words in outcome.reason
+
+
+async def test_a_server_that_wants_a_login_is_found_before_any_mail_dies_of_it() -> None:
+    async with Inbox(authenticator=lambda *_: AuthResult(success=False), auth_required=True, auth_require_tls=True) as inbox:
+        mailer = Mailer(inbox.url, 30)
+        with pytest.raises(Away, match="530") as caught:
+            await mailer.check("shop@shop.example")
+        outcome = await mailer.deliver(MAIL, granted)
+        await mailer.close()
+    assert caught.value.credentials
+    assert isinstance(outcome, Retry)
+    assert not outcome.burn
+
+
+async def test_a_check_is_about_the_server_and_not_about_one_sender(inbox: Inbox, mailer: Mailer) -> None:
+    await mailer.check("shop@shop.example")
+    await mailer.check("дмитрий@shop.example")
+    inbox.when = "MAIL"
+    inbox.replies["shop@shop.example"] = ["550 5.7.1 not you"]
+    await mailer.check("shop@shop.example")
+    assert inbox.replies["shop@shop.example"] == []
+
+
+async def test_a_probe_passes_over_kept_connections_that_are_dead(inbox: Inbox, mailer: Mailer) -> None:
+    await asyncio.gather(*(mailer.deliver(MAIL, granted) for _ in range(3)))
+    await inbox.stop()
+    assert not await mailer.answers()
+    await inbox.start()
+    assert await mailer.answers()
+
+
+async def test_who_waits_too_long_for_a_turn_burns_no_attempt(inbox: Inbox) -> None:
+    gate = Gate()
+    mailer = Mailer(inbox.url, 0.2, gate=gate)
+    assert await gate.enter(1)
+    gate.narrow()
+    outcome = await mailer.deliver(MAIL, granted)
+    assert isinstance(outcome, Retry)
+    assert not outcome.burn
+    gate.leave()
+    assert inbox.connections == 0
 
 
 def test_no_line_of_the_content_can_end_the_message() -> None:

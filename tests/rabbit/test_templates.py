@@ -36,6 +36,16 @@ def test_html_is_escaped_and_text_is_not(folder: Path) -> None:
     assert rendered == Rendered("Hello <b>A&B</b>", "Hi <b>A&B</b> & co\n", "<body>&lt;b&gt;A&amp;B&lt;/b&gt;</body>")
 
 
+def test_a_template_may_show_where_its_mail_is_unsubscribed_from(folder: Path) -> None:
+    (folder / "welcome.txt").write_text("{% if unsubscribe is defined %}{{ unsubscribe }}{% endif %}")
+    templates = Templates(folder)
+    with_link = msgspec.structs.replace(job(name="Ann"), unsubscribe="https://shop.example/u")
+    assert [templates.render(one) for one in (with_link, job(name="Ann"))] == [
+        Rendered("Hello Ann", "https://shop.example/u"),
+        Rendered("Hello Ann", ""),
+    ]
+
+
 def test_a_line_break_in_the_subject_is_a_space(folder: Path) -> None:
     rendered = Templates(folder).render(job(name="Ann\r\nBcc: eve@evil.example"))
     assert isinstance(rendered, Rendered)

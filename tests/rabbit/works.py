@@ -102,9 +102,11 @@ class Works:
 
 
 @asynccontextmanager
-async def working(url: str | None, policy: Policy = "resend", **options: Any) -> AsyncIterator[Works]:
+async def working(
+    url: str | None, policy: Policy = "resend", server: Inbox | None = None, **options: Any
+) -> AsyncIterator[Works]:
     """Everything running."""
-    async with Inbox() as inbox:
+    async with server or Inbox() as inbox:
         works = Works(url, inbox, policy, **options)
         await works.start()
         try:

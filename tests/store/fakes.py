@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from activity.claims import Answer, Claim, Go, JobRecord, Over, Policy, answer, may_settle, state_after
 from activity.jobs import Job, JobState
 from activity.outcomes import Unknown
+from activity.replay import Known
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import LEASE_OVER, Settlement
-from store.log import Appended, Entry
+from store.log import Appended, Difference, Entry
 
 
 class MemoryLog:
@@ -34,6 +35,16 @@ class MemoryLog:
             self._events.setdefault(event, entry.position)
             new += 1
         return Appended(new, conflicts)
+
+    async def compare(self, entries: Sequence[Entry]) -> Difference:
+        found = Difference([], [])
+        for entry in entries:
+            standing = self._entries.get((entry.user_id, entry.position))
+            if not _storable(entry) or (standing and (standing.source, standing.event_id) != (entry.source, entry.event_id)):
+                found.conflicts.append(entry)
+            elif standing is None:
+                found.missing.append(entry)
+        return found
 
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         found = [
@@ -91,6 +102,13 @@ class MemoryLedger:
             self._attempts[place] = replace(self._attempts[place], finished=now, outcome=Unknown(LEASE_OVER))
             self._rows[id] = replace(self._rows[id], doubtful=self._rows[id].doubtful + 1, reason=LEASE_OVER)
 
+    async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
+        for job in jobs:
+            if job.id not in self._rows:
+                self._write(job, JobRecord(job.id, "unknown", 0, "", 0.0), now)
+                del self._records[job.id]
+                self._rows[job.id] = replace(self._rows[job.id], reason=reason)
+
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
         return [self._settle(settlement, now) for settlement in settlements]
 
@@ -141,6 +159,9 @@ class MemoryLedger:
             last = self._rows[after]
             newest_first = [row for row in newest_first if (row.created, row.id) < (last.created, last.id)]
         return [row for row in newest_first if state in (None, row.state) and user in (None, row.user_id)][:limit]
+
+    async def known(self, ids: Sequence[str]) -> dict[str, Known]:
+        return {id: Known(row.state, row.attempt) for id in ids if (row := self._rows.get(id))}
 
     async def counts(self) -> dict[JobState, int]:
         states: tuple[JobState, ...] = get_args(JobState)

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from activity.claims import Again, Busy, Claim, Go, Over
 from activity.jobs import Job
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
+from activity.replay import Known
 from store.jobs import AttemptRow, JobRow
 from store.ledger import LEASE_OVER, Settlement
 from tests.store.conftest import MakeLedger
@@ -178,3 +179,27 @@ async def test_any_text_can_be_written(make_ledger: MakeLedger, words: str) -> N
     (row,) = await listed.attempts("j-1")
     assert isinstance(row.outcome, Dead)
     assert row.outcome.reason == "refused"
+
+
+async def test_what_is_held_is_unknown_and_what_the_ledger_knows_stays(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("hold")
+    await ledger.settle([result("a", SENT)], 10.0)
+    await ledger.hold([job("j-1"), job("j-2"), job("j-3")], "lost", 20.0)
+    await ledger.hold([job("j-2")], "lost again", 30.0)
+    ids = ["j-1", "j-2", "j-3", "j-4", *(f"no-{n}" for n in range(600))]
+    held = Known("unknown", 0)
+    assert await listed.known(ids) == {"j-1": Known("sent", 1), "j-2": held, "j-3": held}
+    found = await listed.job("j-2")
+    assert found is not None
+    assert (found.job.reason, found.job.created, found.attempts) == ("lost", 20.0, [])
+    assert [row.id for row in await listed.jobs(state="unknown")] == ["j-3", "j-2"]
+    await ledger.hold([], "nothing", 30.0)
+    assert await listed.known([]) == {}
+
+
+async def test_a_message_of_a_job_that_is_held_goes_its_way(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("hold")
+    await ledger.hold([job()], "lost", 20.0)
+    assert await ledger.claim([wish("a")], 30.0) == [Go(1)]
+    assert await ledger.settle([result("a", SENT)], 31.0) == [True]
+    assert await listed.known(["j-1"]) == {"j-1": Known("sent", 1)}

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from store.interfaces import Log
-from store.log import Appended
+from store.log import Appended, Difference
 from tests.store.orders import entry
 
 
@@ -94,3 +94,17 @@ async def test_what_can_not_be_held_keeps_nothing_else_out(log: Log, wrong: dict
     assert await log.append([entry(1), impossible, entry(3)]) == Appended(2, [impossible])
     assert await log.append([entry(1), impossible, entry(3)]) == Appended(0, [impossible])
     assert await log.read("u-1") == [entry(3), entry(1)]
+
+
+async def test_a_comparison_says_what_an_append_would_do_and_does_nothing(log: Log) -> None:
+    await log.append([entry(n) for n in range(1, 700)])
+    taken, again = entry(2, event_id="e-other"), entry(800, event_id="e-1")
+    wrong: list[dict[str, Any]] = [{"position": 0}, {"position": 2**63}, {"event_id": "\ud800"}]
+    impossible = [replace(entry(900), **change) for change in wrong]
+    entries = [*(entry(n) for n in range(1, 703)), taken, *impossible, again]
+    wanted = Difference(missing=[entry(700), entry(701), entry(702), again], conflicts=[taken, *impossible])
+    assert await log.compare(entries) == wanted
+    assert await log.count() == 699
+    assert await log.append(entries) == Appended(len(wanted.missing), wanted.conflicts)
+    assert await log.compare(entries) == Difference([], wanted.conflicts)
+    assert await log.compare([]) == Difference([], [])

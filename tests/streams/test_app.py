@@ -40,8 +40,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Pair]]:
     """What went to Kafka: topic, partition, pair."""
     found: list[tuple[str, int, Pair]] = []
 
-    async def once(self: Outputs, batches: Batches) -> None:
+    async def once(self: Outputs, batches: Batches) -> list[tuple[int, int]]:
         found.extend((topic, partition, pair) for (topic, partition), pairs in batches.items() for pair in pairs)
+        return [(0, len(list(pairs)) - 1) for pairs in batches.values()]
 
     monkeypatch.setattr(Outputs, "_once", once)
     return found

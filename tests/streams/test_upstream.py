@@ -4,13 +4,14 @@ import inspect
 from importlib.metadata import version
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer import AIOKafkaProducer, sender
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.app.base import BootStrategy
-from faust.stores.memory import Store
+from faust.tables.base import Collection
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer
@@ -41,7 +42,11 @@ def test_the_versions_are_those_whose_faults_are_known() -> None:
         (Producer._settings_extra, ["self"]),
         (GroupCoordinator._do_heartbeat, ["self"]),
         (Recovery.active_remaining_total, ["self"]),
-        (Store.apply_changelog_batch, ["self", "batch", "to_key", "to_value"]),
+        (Collection.apply_changelog_batch, ["self", "batch"]),
+        (Collection.persisted_offset, ["self", "tp"]),
+        (Collection.on_recovery_completed, ["self", "active_tps", "standby_tps"]),
+        (AIOKafkaAdminClient._send_request, ["self", "request", "node_id"]),
+        (BatchBuilder.record_count, ["self"]),
         (AIOKafkaProducer.create_batch, ["self"]),
         (AIOKafkaProducer.send_batch, ["self", "batch", "topic", "partition"]),
         (BatchBuilder.append, ["self", "timestamp", "key", "value", "headers"]),
@@ -56,9 +61,7 @@ def test_fields_that_are_read_or_written() -> None:
     source = inspect.getsource(BaseConsumer)
     for name in ("_read_offset", "_committed_offset", "_buffered_partitions", "_acked", "_acked_index", "_unacked_messages"):
         assert f"self.{name}" in source
-    source = inspect.getsource(Store)
-    assert "self.data" in source
-    assert "self._key_partition" in source
+    assert "table.persisted_offset(tp)" in inspect.getsource(Recovery._add), "a recovery begins where the table says"
     assert "self.enable_web" in inspect.getsource(BootStrategy)
     assert "MemoryRecords(part_data[-1])" in inspect.getsource(fetcher), "a fetch is read by what stands in this name"
     assert "self._buffer" in inspect.getsource(_DefaultRecordBatchPy._maybe_uncompress)
