@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activity import names
@@ -95,7 +95,7 @@ def audited(world: World, move: Move = lambda: None) -> tuple[list[Sums], list[D
         return audit.sums, list(kept.differences)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # where the machine is busy
 @given(streams(), st.data())
 def test_whatever_happens_between_two_looks_nothing_is_called_wrong(records: list[Record], data: st.DataObject) -> None:
     world, unsent = World(), list(records)
@@ -123,7 +123,7 @@ def test_whatever_happens_between_two_looks_nothing_is_called_wrong(records: lis
     assert all(one.read == one.ended for one in sums)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(streams())
 def test_it_counts_as_the_rules_alone_do(records: list[Record]) -> None:
     world = World()
