@@ -196,7 +196,12 @@ def test_an_event_that_nobody_sent_is_named(world: World, data: st.DataObject) -
 @few
 @given(worlds(), st.data())
 def test_a_dead_letter_that_vanished_is_named(world: World, data: st.DataObject) -> None:
-    letters = [(number, letter) for number, dead in enumerate(world.dead) for letter in dead]
+    letters = [
+        (number, letter)
+        for number, dead in enumerate(world.dead)
+        for letter in dead
+        if dict(letter.headers)[names.REASON_HEADER] != b"too-old"  # a repeat of what was logged may be: that is a duplicate then
+    ]
     assume(letters)
     number, letter = data.draw(st.sampled_from(letters))
     where = int(dict(letter.headers)["__streams.errors.offset"] or b"")
