@@ -9,7 +9,7 @@ from threading import Timer
 from typing import Any, Final, cast
 
 import faust
-from aiokafka.partitioner import murmur2
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from activity import names
 from activity.errors import ChoparError, SettingError
@@ -22,13 +22,14 @@ from streams.collector import relax_collector
 from streams.consumer import LARGEST_CHUNK
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
+from streams.metrics import Metrics
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
 from streams.parts import JobsPart, Opener, StatesPart, StorePart, read_rules
 from streams.producer import Producer
 from streams.seats import Seat, give_up_seats
 from streams.ticks import Ticks
-from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
+from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address, partition_of
 from streams.watchdog import RecoveryWatch
 from tables.users import Users
 
@@ -131,7 +132,8 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
     users = cast(Users, table)
     ticks = Ticks(users, settings)
     where = partial(partition_of, partitions=settings.partitions)
-    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where)
+    metrics = Metrics(users)
+    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where, count=metrics.count)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
 
     async def send_ticks() -> None:
@@ -143,6 +145,10 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
         except ChoparError as error:
             give_up(error)
 
+    async def show_metrics(view: Any, request: Any) -> Any:
+        return view.bytes(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.page("/metrics", name="metrics")(show_metrics)
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
 
@@ -156,12 +162,6 @@ def create_notify_app(settings: Settings) -> App:
     app = _new_app(names.NOTIFY_APP, settings, jobs.open, web=False)
     app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notifier, rules=rules, jobs=jobs, outputs=Outputs(app)))
     return app
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where Kafka's default partitioner puts `key` (murmur2, `org.apache.kafka.common.utils.Utils`)."""
-    number: int = (murmur2(key) & 0x7FFFFFFF) % partitions
-    return number
 
 
 def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
