@@ -239,7 +239,9 @@ def test_the_quick_way_accepts_nothing_that_the_thorough_way_does_not(key: bytes
     assert events._quickly(key, raw) in (None, events._thoroughly(key, raw))
 
 
-@pytest.mark.parametrize("more", [{}, {"sequence": "17"}, {"data": "Ğ"}, {"time": "2026-01-31T09:30:00Z", "traceparent": "00-1-2-03"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"sequence": "17"}, {"data": "Ğ"}, {"time": "2026-01-31T09:30:00Z", "traceparent": "00-1-2-03"}]
+)
 def test_an_event_as_they_mostly_are_goes_the_quick_way(more: dict[str, Any]) -> None:
     assert events._quickly(b"u-1", value(**more)) == events._thoroughly(b"u-1", value(**more))
 
