@@ -44,7 +44,11 @@ class Rounds:
         given, topics = self._given, self._topics
         short = await fill_input(topics, "bench.short", Input(min(given.events, given.short), FEW))
         work = await fill_input(topics, names.EVENTS, Input(given.events, FEW))
-        few = [await self._run(number, side, short if side.short else work) for side in [*sides.everyone(), sides.TWO]]
+        chosen = [side for side in [*sides.everyone(), sides.TWO] if not given.only or side.name in given.only.split(",")]
+        few = [await self._run(number, side, short if side.short else work) for side in chosen]
+        if given.only:
+            self.results.add(few, [], [], [], [])
+            return
         work = await fill_input(topics, names.EVENTS, Input(given.events, MANY))
         many = [await self._run(number, side, work) for side in (sides.CHOPAR, sides.kafka_streams())]
         latency = await self._latency(number)
@@ -101,6 +105,7 @@ async def main() -> None:
     parser.add_argument("--short", type=int, default=30_000, help="the input of vanilla Faust (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="how long latency is measured (default: %(default)s)")
+    parser.add_argument("--only", help="sides, by their names and commas: compare just these, with 1,000 users, and nothing else")
     parser.add_argument("--results", type=Path, default=sides.ROOT / "benchmarks" / "results")
     parser.add_argument("--kafka", help="host:port of a Kafka to use in place of one of its own")
     parser.add_argument("--rabbit", help="URL of a RabbitMQ to use in place of one of its own")

@@ -100,28 +100,21 @@ def markdown(results: Results) -> list[str]:
         "| target | wanted | found | met |",
         "| --- | ---: | ---: | --- |",
         *(
-            f"| {one.what} | {'≤' if one.at_most else '≥'} {one.wanted:g} | {one.found or '-'} | {'yes' if one.met else 'no'} |"
+            f"| {one.what} | {'≤' if one.at_most else '≥'} {one.wanted:g} | {one.found} | {'yes' if one.met else 'no'} |"
             for one in targets(results)
+            if one.found
         ),
         "",
         "1,000 users:",
         "",
         *table(results.users_1000, OURS),
-        "",
-        "100,000 users:",
-        "",
-        *table(results.users_100000, OURS),
-        "",
-        "Latency at 500 events/s, ms:",
-        "",
-        "| side | sent → | p50 | p99 |",
-        "| --- | --- | ---: | ---: |",
-        *_latencies(results.latency),
+        *(["", "100,000 users:", "", *table(results.users_100000, OURS)] if results.users_100000 else []),
+        *(["", "Latency at 500 events/s, ms:", "", *_latencies(results.latency)] if results.latency else []),
     ]
 
 
 def _latencies(found: Sequence[Latency]) -> list[str]:
-    lines = []
+    lines = ["| side | sent → | p50 | p99 |", "| --- | --- | ---: | ---: |"]
     for side, to in dict.fromkeys((one.side, one.to) for one in found):
         own = [one for one in found if (one.side, one.to) == (side, to)]
         p50, p99 = spread(one.p50 for one in own), spread(one.p99 for one in own)
