@@ -65,12 +65,7 @@ class Lab:
     @asynccontextmanager
     async def running(self, work: Callable[[Chunk], Awaitable[None]]) -> AsyncIterator[faust.App]:
         """A worker that has joined and recovered."""
-        async with self.started(self.app(work)) as app:
-            yield app
-
-    @asynccontextmanager
-    async def started(self, app: faust.App) -> AsyncIterator[faust.App]:
-        """`app`, joined and recovered."""
+        app = self.app(work)
         app.finalize()
         await app.start()
         try:

@@ -8,8 +8,6 @@ import pytest
 from faust.types import TP
 
 from activity.chunk import Chunk
-from streams import consumer
-from streams.chunks import Chunks, each_chunk
 from streams.consumer import Consumer
 from tests.streams.lab import Lab
 
@@ -95,34 +93,6 @@ async def test_what_waits_for_an_agent_waits_as_one_chunk(kafka_url: str) -> Non
         await eventually(lambda: len(reader.values) == 30)
     assert reader.values == list(range(1, 31))
     assert await lab.committed() == 30
-
-
-async def test_an_agent_that_waits_holds_up_no_other(kafka_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its queue fills up to where its partitions pause, and no further: at a full queue Faust would stop to read for all."""
-    monkeypatch.setattr(consumer, "LARGEST_CHUNK", 1)
-    lab, other = await Lab(kafka_url).create(), await Lab(kafka_url).create()
-    reader, hold = Reader(), asyncio.Event()
-
-    read: list[int] = []
-
-    async def held(chunk: Chunk) -> None:
-        await hold.wait()
-        read.append(len(chunk))
-        chunk.done()
-
-    app = lab.app(held)
-    app.agent(app.topic(other.topic, schema=Chunks()), name="other")(each_chunk(reader.work))
-    async with lab.started(app):
-        queues = [actor.stream.channel.queue for agent in app.agents.values() for actor in cast(Any, agent)._actors]
-        for number in range(1, 41):
-            await lab.send(values(number, number), partition=number % 2)
-        await eventually(lambda: max(queue.qsize() for queue in queues) >= 8)
-        await other.send(values(1, 5))
-        await eventually(lambda: reader.values == [1, 2, 3, 4, 5])
-        assert max(queue.qsize() for queue in queues) <= 10
-        hold.set()
-        await eventually(lambda: sum(read) == 40)
-    assert [await lab.committed(partition) for partition in (0, 1)] == [20, 20]
 
 
 async def test_what_comes_while_a_recovery_ends_is_not_lost(kafka_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

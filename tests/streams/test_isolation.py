@@ -15,6 +15,7 @@ from faust.types import TP
 from activity.chunk import Chunk
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
+from streams import consumer
 from streams.consumer import WAITING_CHUNKS
 from tests.installation import Installation, read_log, send
 from tests.rabbit.broker import drain, waiting
@@ -79,8 +80,11 @@ async def test_the_store_and_rabbitmq_are_away(kafka_url: str, private_rabbitmq:
     assert log.count("the store is away") == log.count("the store is back") == 1, log
 
 
-async def test_what_waits_for_an_agent_is_bounded_and_holds_up_no_other_partition(kafka_url: str) -> None:
+async def test_what_waits_for_an_agent_is_bounded_and_holds_up_no_other_partition(
+    kafka_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault H."""
+    monkeypatch.setattr(consumer, "LARGEST_CHUNK", 1)  # else what waits would go into one chunk
     lab = await Lab(kafka_url).create()
     back, done = asyncio.Event(), list[int]()
 
