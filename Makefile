@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST_WORKERS ?= 2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test mailpit chaos demo bench lock clean
+.PHONY: setup system check format test mailpit chaos demo bench bench-stream bench-growth bench-lock lock clean
 
 setup: .venv/installed
 
@@ -60,5 +60,29 @@ bench: setup
 	$(BIN)/python -m benchmarks.rules
 	$(BIN)/python -m benchmarks.mails
 
+# Chopar's stream side and its peers on the same work; writes benchmarks/results/. Wants 2 cores for itself and a JDK with Maven.
+ROUNDS ?= 3
+EVENTS ?= 1000000
+bench-stream: .venv-bench/installed benchmarks/peers/kafka_streams/target/installed
+	$(BIN)/python -m benchmarks.stream --rounds $(ROUNDS) --events $(EVENTS)
+
+# Cost as work grows; half an hour.
+bench-growth: setup
+	$(BIN)/python -m benchmarks.stream.growth $(ARGS)
+
+# The peers, in an environment of their own.
+.venv-bench/installed: benchmarks/requirements.lock | setup
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+benchmarks/peers/kafka_streams/target/installed: $(shell find benchmarks/peers/kafka_streams -name '*.java' -o -name pom.xml)
+	cd benchmarks/peers/kafka_streams && mvn --quiet --batch-mode package
+	@touch $@
+
+bench-lock: setup
+	$(BIN)/uv pip compile benchmarks/requirements.in --generate-hashes --no-emit-find-links --python-version 3.11 \
+		--quiet --custom-compile-command "make bench-lock" --output-file benchmarks/requirements.lock
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-bench benchmarks/peers/kafka_streams/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

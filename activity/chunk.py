@@ -29,13 +29,17 @@ class Chunk:
     __slots__ = ("finished", "lost", "partition", "records", "started", "topic")
 
     def __init__(self, topic: str, partition: int, records: Sequence[Record]) -> None:
-        self.topic, self.partition, self.records = topic, partition, records
+        self.topic, self.partition, self.records = topic, partition, list(records)
         self.started = self.finished = self.lost = False
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take in the records that follow, as long as the work on it has not begun."""
+        self.records += records
 
     def done(self) -> None:
         """Everything the records led to is confirmed: their offsets may be committed."""
         self.finished = True
-        self.records = ()
+        self.records = []
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

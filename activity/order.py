@@ -29,7 +29,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     raw: bytes
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one source: the sequence that is due, the checks of those before it, the events that wait.
 
     `recent` holds four bytes for each of the last sequences, ending with `due` - 1; zeros: that one never came.
@@ -40,7 +40,7 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     waiting: tuple[Waiting, ...] = ()
 
 
-class State(msgspec.Struct, frozen=True, array_like=True):
+class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A user's state: the last position given, what is known of each source, and two facts for the accounts.
 
     `seen` holds eight bytes for each of the last events without a sequence. `duplicates`: how many were dropped.
@@ -89,14 +89,27 @@ def advance(state: State, event: Event, now: float) -> tuple[State, list[Decisio
         if _too_large(state, len(event.source) + 6 * WINDOW):
             return state, [Refused("state-full", "the user has more sources than a state can hold")]
         source = _NEW
-    check = zlib.crc32(event.id.encode("utf-8", "surrogatepass")).to_bytes(4, "big")
-    if check == _NEVER:
-        check = b"\0\0\0\1"
+    check = check_of(event.id).to_bytes(4, "big")
     if event.sequence == source.due:
         return _in_turn(state, event, source, check, now)
     if event.sequence < source.due:
         return _behind(state, event, source, check, now)
     return _ahead(state, event, source, check, now)
+
+
+def check_of(id: str) -> int:
+    """What is remembered of an event's id beside its sequence: 32 bits, never 0, which stands for an event that never came."""
+    return zlib.crc32(id.encode("utf-8", "surrogatepass")) or 1
+
+
+def extended(state: State, name: str, checks: bytes) -> State:
+    """What `advance` makes of `state` with one event after the other of source `name`, each in turn, if no event of it waits.
+
+    `checks`: of their ids, four bytes each.
+    """
+    source, count = state.sources[name], len(checks) // 4
+    after = Source(source.due + count, (source.recent + checks)[-4 * WINDOW :], source.waiting)
+    return State(state.position + count, {**state.sources, name: after}, state.seen, state.duplicates)
 
 
 def expire(state: State, before: float) -> tuple[State, list[Decision]]:
@@ -120,7 +133,12 @@ def forget(state: State) -> State:
 
 def waiting_since(state: State) -> float | None:
     """When the event that has waited longest began to, Unix seconds; None: no event waits."""
-    return min((held.since for source in state.sources.values() for held in source.waiting), default=None)
+    oldest = None
+    for source in state.sources.values():
+        for held in source.waiting:
+            if oldest is None or held.since < oldest:
+                oldest = held.since
+    return oldest
 
 
 # -- the four places an event can have ---------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ import msgspec
 from activity import names, order
 from activity.chunk import Chunk, Record
 from activity.events import Event, Headers, Refused, decode, log_value
+from activity.hand import Hand
 from activity.order import Accepted, Decision, Duplicate, State
 from activity.ticks import Tick, tick_of
 
+KeyValue = tuple[bytes, bytes]
 Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
 
@@ -31,7 +33,7 @@ class Step(msgspec.Struct):
     `counts`: how many records of the chunk ended how; waiting events that were released count as `released`.
     """
 
-    log: list[tuple[bytes, bytes]] = []
+    log: list[KeyValue] = []
     dead: list[Pair] = []
     moved: dict[int, list[Pair]] = {}
     states: dict[bytes, bytes] = {}
@@ -59,9 +61,7 @@ class _Work:
 
     def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> None:
         self._chunk, self._states, self._partition_of = chunk, states, partition_of
-        self._open: dict[bytes, State] = {}
-        self._known: dict[bytes, int] = {}
-        self._changed: dict[bytes, tuple[int, float]] = {}
+        self._hands: dict[bytes, Hand] = {}
         self._out = Step()
 
     def run(self) -> Step:
@@ -73,38 +73,50 @@ class _Work:
                 self._count("tick")
             else:
                 self._event(record)
-        self._out.states = {user: order.encode(self._open[user], *last) for user, last in self._changed.items()}
+        hands = self._hands.items()
+        self._out.states = {
+            user: order.encode(hand.state, hand.changed, hand.touched) for user, hand in hands if hand.changed is not None
+        }
         return self._out
 
     def _event(self, record: Record) -> None:
-        event = decode(record.key, record.value, record.headers)
+        user = record.key
+        event = decode(user, record.value, record.headers)
         if type(event) is Refused:
             self._refuse(record, event)
             return
         assert isinstance(event, Event)  # noqa: S101  (for mypy: `type() is` above is the quick way to ask)
-        user = record.key
         if user is None:
-            user = event.user.encode()
+            self._move(record, event.user.encode())
+            return
+        hand = self._hands.get(user) or self._take_up(user)
+        if hand is None:
             self._move(record, user)
             return
-        state = self._open.get(user)
-        if state is None:
-            value = self._states.get(user)
-            if value is None:
-                if self._partition_of(user) != self._chunk.partition:
-                    self._move(record, user)
-                    return
-                state, self._known[user] = State(), -1
-            else:
-                state, self._known[user] = order.decode(value), order.peek(value)[0]
-            self._open[user] = state
-        if record.offset <= self._known[user]:
+        if record.offset <= hand.known:
             self._count("repeated")  # read again after a crash: what it led to was confirmed before the state was written
             return
         now = record.timestamp / 1000
-        state, decisions = order.advance(state, event, now)
-        self._keep(user, state, record.offset, now)
+        hand.changed, hand.touched = record.offset, now
+        if position := hand.in_turn(event):
+            self._out.log.append((user, log_value(event.raw, position, "logged", now)))
+            self._count("logged")
+            return
+        state, decisions = order.advance(hand.state, event, now)
+        hand.put(state)
         self._apply(user, record, event, decisions)
+
+    def _take_up(self, user: bytes) -> Hand | None:
+        """The user's state as it was before the chunk; None: the user is of another partition, and new to this one."""
+        value = self._states.get(user)
+        if value is not None:
+            hand = Hand(order.decode(value), order.peek(value)[0])
+        elif self._partition_of(user) == self._chunk.partition:
+            hand = Hand(State(), -1)
+        else:
+            return None
+        self._hands[user] = hand
+        return hand
 
     def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
         for decision in decisions:
@@ -122,14 +134,14 @@ class _Work:
         """Give up the gaps that are too old by the tick's own time and timeout: read again, it decides the same."""
         now = tick.timestamp / 1000
         before = now - gap_timeout
-        touched = set(self._open)
-        for user in [user for user, since in self._states.waiting.items() if since <= before and user not in touched]:
+        for user in [user for user, since in self._states.waiting.items() if since <= before]:
             self._look_up(user)
-        for user, state in list(self._open.items()):
-            if tick.offset > self._known[user]:
-                after, accepted = order.expire(state, before)
+        for user, hand in self._hands.items():
+            if tick.offset > hand.known:
+                state, accepted = order.expire(hand.state, before)
                 if accepted:
-                    self._keep(user, after, tick.offset, now)
+                    hand.put(state)
+                    hand.changed, hand.touched = tick.offset, now
                     for decision in accepted:
                         assert isinstance(decision, Accepted)  # noqa: S101  (expire() gives nothing else)
                         self._log(user, decision)
@@ -139,22 +151,22 @@ class _Work:
         """Shrink the states of the users that the tick names, those that are quiet by its own time."""
         before = record.timestamp / 1000 - tick.quiet_after
         for user in map(str.encode, tick.quiet):
-            value = self._look_up(user)
-            if user in self._changed:  # what the table will hold, so that it does not matter where chunks are cut
-                value = order.encode(self._open[user], *self._changed[user])
-            if value is not None and order.is_quiet(value, before) and record.offset > self._known[user]:
-                self._keep(user, order.forget(self._open[user]), record.offset, math.inf)
+            hand = self._look_up(user)
+            if hand is None or record.offset <= hand.known:
+                continue
+            value = self._states.get(user)
+            if hand.changed is not None:  # what the table will hold, so that it does not matter where chunks are cut
+                value = order.encode(hand.state, hand.changed, hand.touched)
+            if value is not None and order.is_quiet(value, before):
+                hand.put(order.forget(hand.state))
+                hand.changed, hand.touched = record.offset, math.inf
 
-    def _look_up(self, user: bytes) -> bytes | None:
-        """Open the user's state, as it was before this chunk, if there is one."""
-        value = self._states.get(user)
-        if value is not None and user not in self._open:
-            self._open[user], self._known[user] = order.decode(value), order.peek(value)[0]
-        return value
-
-    def _keep(self, user: bytes, state: State, offset: int, touched: float) -> None:
-        self._open[user] = state
-        self._changed[user] = offset, touched
+    def _look_up(self, user: bytes) -> Hand | None:
+        """The user's state in hand, as it is by now; None: there is none."""
+        hand = self._hands.get(user)
+        if hand is None and self._states.get(user) is not None:
+            hand = self._take_up(user)
+        return hand
 
     def _log(self, user: bytes, event: Accepted) -> None:
         self._out.log.append((user, log_value(event.raw, event.position, event.verdict, event.received)))

@@ -15,6 +15,14 @@ from tables.users import Landed, Users
 log = logging.getLogger(__name__)
 
 
+Count = Callable[[int, Mapping[str, int]], None]
+"""Takes a partition and how many records of it ended how: `Step.counts`."""
+
+
+def uncounted(partition: int, counts: Mapping[str, int]) -> None:
+    """Counts nothing."""
+
+
 class Outputs(Protocol):
     """Where a chunk's results go. Both return once Kafka has confirmed all, and wait when it is away."""
 
@@ -31,8 +39,12 @@ async def sequencer(
     users: Users,
     outputs: Outputs,
     partition_of: Callable[[bytes], int],
+    count: Count = uncounted,
 ) -> None:
-    """Decide a chunk; then outside first, then the state, then the offsets: a crash between two steps repeats, never loses."""
+    """Decide a chunk; then outside first, then the state, then the offsets: a crash between two steps repeats, never loses.
+
+    `count` is told what came of a chunk that is done.
+    """
     failpoint("sequencer.taken")
     step = sequence(chunk, users.partition(chunk.partition), partition_of)
     failpoint("sequencer.decided")
@@ -48,4 +60,5 @@ async def sequencer(
         await users.write(chunk.partition, step.states, partial(outputs.changelog, chunk))
     failpoint("sequencer.written")
     chunk.done()
+    count(chunk.partition, step.counts)
     failpoint("sequencer.done")

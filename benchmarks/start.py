@@ -29,8 +29,7 @@ from activity.ticks import tick_value
 from brokers import ports
 from brokers.kafka import Kafka
 from brokers.node import Node
-from streams.app import partition_of
-from streams.topics import ensure_topics
+from streams.topics import ensure_topics, partition_of
 
 ROOT: Final = Path(__file__).parent.parent
 READY: Final = b"Worker ready"

@@ -65,6 +65,7 @@ def cli() -> None:
 
 
 def _add_commands() -> None:
+    from chopar.audit import audit
     from chopar.demo.command import demo
     from chopar.doctor import doctor
     from chopar.foreground import mailer, notifier, worker
@@ -76,7 +77,7 @@ def _add_commands() -> None:
     from chopar.topics import topics
     from chopar.up import up
 
-    for command in (up, demo, send, log, jobs, lag, replay, topics, doctor, worker, notifier, mailer):
+    for command in (up, demo, send, log, jobs, audit, lag, replay, topics, doctor, worker, notifier, mailer):
         cli.add_command(command)
 
 

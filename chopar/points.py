@@ -47,6 +47,6 @@ def chosen(partitions: int, *points: Point | None, user: str | None = None) -> l
 
 
 def _partition_of(user: str, partitions: int) -> int:
-    from streams.app import partition_of  # imports Faust, which takes a while
+    from streams.topics import partition_of
 
     return partition_of(user.encode(), partitions)

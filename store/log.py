@@ -108,6 +108,14 @@ class ActivityLog:
         async with self._database.reading() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
+    async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
+        """See `Log.page`."""
+        query = select(activity).order_by(activity.c.user_id, activity.c.position).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(activity.c.user_id, activity.c.position) > after)
+        async with self._database.reading() as connection:
+            return [Entry(*row) for row in await connection.execute(query)]
+
     async def count(self) -> int:
         """See `Log.count`."""
         async with self._database.reading() as connection:

@@ -9,7 +9,7 @@ from threading import Timer
 from typing import Any, Final, cast
 
 import faust
-from aiokafka.partitioner import murmur2
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from activity import names
 from activity.errors import ChoparError, SettingError
@@ -18,15 +18,18 @@ from agents.archiver import archiver
 from agents.notifier import notifier
 from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
+from streams.collector import relax_collector
+from streams.consumer import LARGEST_CHUNK
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
+from streams.metrics import Metrics
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
 from streams.parts import JobsPart, Opener, StatesPart, StorePart, read_rules
 from streams.producer import Producer
 from streams.seats import Seat, give_up_seats
 from streams.ticks import Ticks
-from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address
+from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address, partition_of
 from streams.watchdog import RecoveryWatch
 from tables.users import Users
 
@@ -111,14 +114,27 @@ def create_app(settings: Settings) -> App:
         await states.open(stack)
 
     app = _new_app(names.APP, settings, open_parts, web=True)
-    outputs = Outputs(app)
+    _add_sequencer(app, settings, states)
+    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
+    return app
+
+
+def create_sequencer_app(settings: Settings) -> App:
+    """The app `chopar` without its archiver and its pages, for measuring."""
+    states = StatesPart(settings)
+    app = _new_app(names.APP, settings, states.open, web=False)
+    _add_sequencer(app, settings, states)
+    return app
+
+
+def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
     table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
     users = cast(Users, table)
     ticks = Ticks(users, settings)
     where = partial(partition_of, partitions=settings.partitions)
-    sequence = each_chunk(sequencer, users=users, outputs=outputs, partition_of=where)
+    metrics = Metrics(users)
+    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where, count=metrics.count)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
-    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=outputs))
 
     async def send_ticks() -> None:
         await ticks.send(cast(Producer, app.producer))
@@ -129,9 +145,12 @@ def create_app(settings: Settings) -> App:
         except ChoparError as error:
             give_up(error)
 
+    async def show_metrics(view: Any, request: Any) -> Any:
+        return view.bytes(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.page("/metrics", name="metrics")(show_metrics)
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
-    return app
 
 
 def create_notify_app(settings: Settings) -> App:
@@ -145,14 +164,8 @@ def create_notify_app(settings: Settings) -> App:
     return app
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where Kafka's default partitioner puts `key` (murmur2, `org.apache.kafka.common.utils.Utils`)."""
-    number: int = (murmur2(key) & 0x7FFFFFFF) % partitions
-    return number
-
-
 def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
-    return App(
+    app = App(
         app_id,
         settings=settings,
         open_parts=open_parts,
@@ -172,7 +185,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         broker_commit_interval=0.5,
         broker_session_timeout=SESSION_TIMEOUT,
         broker_heartbeat_interval=1.0,
-        broker_max_poll_records=4000,
+        broker_max_poll_records=LARGEST_CHUNK,
         consumer_max_fetch_size=4 * 1024 * 1024,
         producer_max_batch_size=256 * 1024,
         producer_max_request_size=LARGEST_RECORD,
@@ -185,6 +198,8 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         web_router_enabled=False,
         web_tables_enabled=False,
     )
+    app.on_worker_init.connect(relax_collector, weak=False)
+    return app
 
 
 def _topic(app: faust.App, name: str) -> Any:

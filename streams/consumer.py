@@ -17,8 +17,8 @@ from faust.types import TP
 from agents.failpoints import failpoint
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
+from streams.fetches import read_by_the_batch, whole
 from streams.producer import Producer
-from streams.records import read_any_header
 from tables.users import Users
 
 FETCH_WAIT_MS: Final = 100
@@ -28,6 +28,9 @@ the flow is stopped, several times. Faust's 1,500 ms made it last seconds longer
 WAITING_CHUNKS: Final = 4
 """How many chunks of a partition may wait for their agent; the rest waits on Kafka."""
 _FULL_GLANCE: Final = 0.02
+
+LARGEST_CHUNK: Final = 4_000
+"""The most records that a chunk has: what one poll may give."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -39,7 +42,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Partitions of which enough waits for an agent; they are not read."""
 
     async def on_start(self) -> None:
-        read_any_header()
+        read_by_the_batch(asyncio.get_running_loop())
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
         heartbeat = coordinator._do_heartbeat
@@ -243,13 +246,28 @@ class Consumer(driver.Consumer):
     def _messages(self, tp: TP, batch: list[Any], generation: int) -> Iterable[Any]:
         if (users := self._tables.get(tp.topic)) is not None:
             users.restore(tp.partition, batch)
-            return [self._to_message(tp, batch[-1])]  # by its offset Faust sees how far the recovery is
+            return [self._to_message(tp, whole(*tp, batch[-1]))]  # by its offset Faust sees how far the recovery is
         if tp.topic not in self._chunked:
-            return (self._to_message(tp, record) for record in batch)
+            return (self._to_message(tp, whole(*tp, record)) for record in batch)
         start = self._read_offset.get(tp)
         if start is not None and batch[0].offset < start:
             batch = [record for record in batch if record.offset >= start]
-        return [chunk_message(TP(*tp), batch, generation)] if batch else []
+        if not batch or self._joined(tp, batch):
+            return []
+        return [chunk_message(TP(*tp), batch, generation)]
+
+    def _joined(self, tp: TP, batch: list[Any]) -> bool:
+        """Whether `batch` went into the chunk before it, which still waits for its agent.
+
+        A worker that falls behind would else go on in chunks as small as those it fell behind with.
+        """
+        inflight = self._inflight.get(tp)
+        last = inflight[-1] if inflight else None
+        if last is None or last.chunk.started or len(last.chunk) + len(batch) > LARGEST_CHUNK:
+            return False
+        last.chunk.extend(batch)
+        last.offset = self._read_offset[tp] = batch[-1].offset
+        return True
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if tp.topic not in self._chunked:

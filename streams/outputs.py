@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError,
 
 from activity import names
 from activity.chunk import Chunk
-from activity.sequencing import Pair, Step
+from activity.sequencing import KeyValue, Pair, Step
 from agents.patience import patiently
 
 if TYPE_CHECKING:
@@ -28,27 +28,26 @@ class Outputs:
 
     async def deliver(self, chunk: Chunk, step: Step) -> None:
         """Send what `step` leads to outside: accepted events, dead ones, and those that belong to another partition."""
-        log: list[Pair] = [(user, value, []) for user, value in step.log]
-        batches: dict[tuple[str, int], list[Pair]] = {}
-        if log:
-            batches[names.LOG, chunk.partition] = log
+        batches: dict[tuple[str, int], Iterable[KeyValue | Pair]] = {}
+        if step.log:
+            batches[names.LOG, chunk.partition] = step.log
         if step.dead:
             batches[names.DEAD, chunk.partition] = step.dead
         for partition, moved in step.moved.items():
             batches[names.EVENTS, partition] = moved
         await self.send(chunk, batches)
 
-    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> list[tuple[int, int]]:
+    async def send(self, chunk: Chunk, batches: Mapping[tuple[str, int], Iterable[KeyValue | Pair]]) -> list[tuple[int, int]]:
         """Send `batches`, by topic and partition; each keeps its order. Gives where Kafka put them: first and last offset."""
         return await patiently(lambda: self._once(batches), chunk, "Kafka", OUTAGE) if batches else []
 
     async def changelog(self, chunk: Chunk, topic: str, states: Mapping[bytes, bytes]) -> tuple[int, int] | None:
         """Write `states` to the changelog partition that belongs to the chunk's; gives where they stand, if in one piece."""
-        landed = await self.send(chunk, {(topic, chunk.partition): [(user, value, []) for user, value in states.items()]})
+        landed = await self.send(chunk, {(topic, chunk.partition): states.items()})
         in_one = landed and landed[0][0] >= 0 and all(before[1] + 1 == after[0] for before, after in pairwise(landed))
         return (landed[0][0], landed[-1][1]) if in_one else None
 
-    async def _once(self, batches: Mapping[tuple[str, int], Iterable[Pair]]) -> list[tuple[int, int]]:
+    async def _once(self, batches: Mapping[tuple[str, int], Iterable[KeyValue | Pair]]) -> list[tuple[int, int]]:
         producer: Producer = self._app.producer
         deliveries: list[Delivery] = []
         for (topic, partition), pairs in batches.items():

@@ -54,10 +54,14 @@ class _Batch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
+        return iter(self.all())
+
+    def all(self) -> list[Any]:
+        """Its records."""
         try:
-            return iter(list(self._batch))
+            return list(self._batch)
         except UnicodeDecodeError:
-            return iter(_LenientBatch(bytearray(self._raw)))
+            return list(_LenientBatch(bytearray(self._raw)))
 
 
 class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka has no types

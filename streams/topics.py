@@ -10,6 +10,7 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.partitioner import murmur2
 
 from activity import names
 from activity.errors import Mismatch, SettingError, Unreachable
@@ -88,6 +89,12 @@ def kafka_address(settings: Settings) -> str:
         )
     parts = urlsplit(settings.kafka_url)
     return f"{parts.hostname}:{parts.port or 9092}"
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where Kafka's default partitioner puts `key` (murmur2, `org.apache.kafka.common.utils.Utils`)."""
+    number: int = (murmur2(key) & 0x7FFFFFFF) % partitions
+    return number
 
 
 @asynccontextmanager

@@ -4,21 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
 from activity import names, order
-from activity.errors import Unreachable
 from activity.events import LogRecord, decode_log
-from activity.settings import PREFIX, Settings
+from activity.settings import Settings
 from chopar.demo.evidence import DeadRecord, Evidence, Row
-from chopar.demo.strangers import BUSY
 from chopar.demo.traffic import Identity, is_of_run
 from chopar.inbox.folder import Folder
+from chopar.partitions import reading_partitions
 from store.jobs import JobRow
 from store.opening import Store
-from streams.topics import kafka_address
 
 PAGE: Final = 2000
 
@@ -27,71 +21,35 @@ class Kafka:
     """What stands on the topics since `begin`. Raises Unreachable when Kafka does not answer."""
 
     def __init__(self, settings: Settings) -> None:
-        self._where = kafka_address(settings)
-        self._partitions = settings.partitions
-        self._begin: dict[TopicPartition, int] = {}
+        self._settings = settings
+        self._begin: dict[str, list[int]] = {}
 
     async def begin(self) -> None:
         """From now on."""
-        topics = (names.EVENTS, names.LOG, names.DEAD, names.USERS_CHANGELOG)
-        self._begin = await self._ends([TopicPartition(topic, number) for topic in topics for number in range(self._partitions)])
+        async with reading_partitions(self._settings) as kafka:
+            for topic in (names.EVENTS, names.LOG, names.DEAD, names.USERS_CHANGELOG):
+                self._begin[topic] = await kafka.ends(topic)
 
     async def count(self, topic: str) -> int:
         """How many records came on `topic`, those of others included."""
-        ends = await self._ends(self._of(topic))
-        return sum(end - self._begin[place] for place, end in ends.items())
+        async with reading_partitions(self._settings) as kafka:
+            return sum(await kafka.ends(topic)) - sum(self._begin[topic])
 
     async def unread(self, group: str, topic: str) -> int:
         """How many records of `topic` the group has not committed."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._where)
-        try:
-            await admin.start()
-            committed = await admin.list_consumer_group_offsets(group)
-        except KafkaError as error:
-            if isinstance(error, BUSY):  # the group's coordinator is changing: at least one, for all we know
-                return 1
-            raise self._unreachable(error) from None
-        finally:
-            await admin.close()
-        ends = await self._ends(self._of(topic))
-        return sum(end - max(committed[place].offset, 0) if place in committed else end for place, end in ends.items())
+        async with reading_partitions(self._settings) as kafka:
+            committed = await kafka.committed(group, topic)
+            return sum(await kafka.ends(topic)) - sum(offset or 0 for offset in committed)
 
-    async def records(self, topic: str) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
+    async def records(self, topic: str) -> list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]]:
         """Key, value and headers of all that came on `topic`, in the order of each partition."""
         found = []
-        try:
-            async with self._consumer() as consumer:
-                places = self._of(topic)
-                ends = await consumer.end_offsets(places)
-                consumer.assign(places)
-                for place in places:  # at once: from the next await on the consumer would choose a place itself
-                    consumer.seek(place, self._begin[place])
-                unread = {place for place in places if self._begin[place] < ends[place]}
-                while unread:
-                    for place, batch in (await consumer.getmany(*unread, timeout_ms=1000)).items():
-                        found += [
-                            (record.key, record.value, dict(record.headers)) for record in batch if record.offset < ends[place]
-                        ]
-                    unread = {place for place in unread if await consumer.position(place) < ends[place]}
-        except KafkaError as error:
-            raise self._unreachable(error) from None
+        async with reading_partitions(self._settings) as kafka:
+            ends = await kafka.ends(topic)
+            for number, (begin, end) in enumerate(zip(self._begin[topic], ends, strict=True)):
+                async for batch in kafka.batches(topic, number, begin, end):
+                    found += [(record.key, record.value, dict(record.headers)) for record in batch]
         return found
-
-    async def _ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        try:
-            async with self._consumer() as consumer:
-                return dict(await consumer.end_offsets(places))
-        except KafkaError as error:
-            raise self._unreachable(error) from None
-
-    def _of(self, topic: str) -> list[TopicPartition]:
-        return [place for place in self._begin if place.topic == topic]
-
-    def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(bootstrap_servers=self._where, enable_auto_commit=False, auto_offset_reset="earliest")
-
-    def _unreachable(self, error: Exception) -> Unreachable:
-        return Unreachable(f"{PREFIX}KAFKA_URL", self._where, str(error) or type(error).__name__, "see its log")
 
 
 async def gather(run: str, users: Sequence[str], kafka: Kafka, store: Store, inbox: Folder) -> Evidence:
@@ -145,8 +103,8 @@ async def _dead(run: str, kafka: Kafka) -> tuple[list[DeadRecord], list[DeadReco
     unfit: list[DeadRecord] = []
     for key, value, headers in await kafka.records(names.DEAD):
         if is_of_run(key, run):
-            record = DeadRecord(key, value, headers[names.REASON_HEADER].decode())
-            origin = headers[f"{names.ERROR_HEADER}topic"].decode()
+            record = DeadRecord(key, value, (headers[names.REASON_HEADER] or b"").decode())
+            origin = (headers[f"{names.ERROR_HEADER}topic"] or b"").decode()
             (refused if origin == names.EVENTS else unfit).append(record)
     return refused, unfit
 

@@ -5,28 +5,17 @@ from time import monotonic
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaError,
-    NotCoordinatorForGroupError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, for_code
 
 from activity.errors import ChoparError, Unreachable
 from activity.names import APP, NOTIFY_APP
 from activity.settings import PREFIX, Settings
+from chopar.partitions import BUSY
 from streams.topics import kafka_address
 
 PATIENCE: Final = 15.0
 """Seconds after which a member that was killed is no longer in its group."""
 IDLE: Final = ("Empty", "Dead", "")
-BUSY: Final = (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    NotCoordinatorForGroupError,
-)
-"""For a moment, above all on a new Kafka, which first has to create the topic that it keeps its groups in."""
 
 
 async def none_reads(settings: Settings, patience: float = PATIENCE) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from activity import events
 from activity.events import MAX_DEPTH, MAX_EVENT, MAX_TEXT, Event, Headers, Refused, decode, decode_log, log_value, rfc3339
 from tests.activity.examples import attributes, reason, value
 
@@ -227,6 +228,22 @@ def almost_events(draw: st.DrawFn) -> bytes:
     for place, byte in draw(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=2)):
         raw[place % len(raw)] = byte
     return bytes(raw) + draw(st.sampled_from([b"", b"", b" ", b"\r\n", b"}", b"\xff"]))
+
+
+@given(st.none() | st.just(b"u-1"), almost_events())
+@example(b"u-1", value(sequence="0"))
+@example(b"u-1", value(sequence="\u0661"))
+@example(b"u-1", value(id="a\x85"))
+@example(b"u-1", value(traceparent="a\n"))
+def test_the_quick_way_accepts_nothing_that_the_thorough_way_does_not(key: bytes | None, raw: bytes) -> None:
+    assert events._quickly(key, raw) in (None, events._thoroughly(key, raw))
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"sequence": "17"}, {"data": "Ğ"}, {"time": "2026-01-31T09:30:00Z", "traceparent": "00-1-2-03"}]
+)
+def test_an_event_as_they_mostly_are_goes_the_quick_way(more: dict[str, Any]) -> None:
+    assert events._quickly(b"u-1", value(**more)) == events._thoroughly(b"u-1", value(**more))
 
 
 @given(st.none() | st.just(b"u-1") | st.binary(), st.none() | st.binary() | almost_events(), _HEADERS | st.just([]))

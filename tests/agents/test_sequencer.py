@@ -70,3 +70,15 @@ async def test_what_was_written_is_not_decided_again() -> None:
     await step(WatchedChunk(chunk(*records), diary), users, outputs)
     assert outputs.steps[-1].log == []
     assert outputs.steps[-1].counts == {"repeated": 2}
+
+
+async def test_what_came_of_a_chunk_is_counted_once_it_is_done() -> None:
+    diary, told = Diary(), []
+    given = WatchedChunk(chunk(Record(b"u-1", value()), Record(b"u-1", value()), Record(b"u-1", b"junk"), partition=3), diary)
+
+    def count(partition: int, counts: Mapping[str, int]) -> None:
+        told.append((list(diary), partition, dict(counts)))
+
+    users, outputs = cast(Users, FakeUsers()), FakeOutputs(diary)
+    await sequencer(given, users=users, outputs=outputs, partition_of=lambda _: 3, count=count)
+    assert told == [(["delivered", "written", "done"], 3, {"logged": 1, "duplicate": 1, "dead": 1})]

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from activity.names import EVENTS
-from streams.app import partition_of
+from streams.topics import partition_of
 from tests.chopar.running import chopar, event
 
 PARTITIONS = 8

@@ -27,6 +27,7 @@ def test_there_are_the_commands_of_the_contract() -> None:
         "send",
         "log",
         "jobs",
+        "audit",
         "lag",
         "replay",
         "topics",
@@ -77,7 +78,18 @@ def test_wrong_usage_is_exit_code_2_with_the_reason_on_stderr(arguments: list[st
 
 @pytest.mark.parametrize(
     "arguments",
-    [["log", "u"], ["jobs"], ["lag"], ["replay", "--from", "0"], ["topics"], ["send", "-"], ["up"], ["demo"], ["worker"]],
+    [
+        ["log", "u"],
+        ["jobs"],
+        ["audit"],
+        ["lag"],
+        ["replay", "--from", "0"],
+        ["topics"],
+        ["send", "-"],
+        ["up"],
+        ["demo"],
+        ["worker"],
+    ],
 )
 def test_an_unknown_setting_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), nonsense="1")
@@ -94,7 +106,7 @@ def test_a_point_that_is_none_is_told_by_its_option(option: str) -> None:
     assert f"Invalid value for '{option}': expected a time like 2026-01-31T09:30:00Z, how long ago like 2h" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["topics"], ["send", "-"], ["lag"], ["replay", "--from", "0"]])
+@pytest.mark.parametrize("arguments", [["topics"], ["audit"], ["send", "-"], ["lag"], ["replay", "--from", "0"]])
 def test_a_kafka_that_does_not_answer_is_one_line(arguments: list[str], tmp_path: Path) -> None:
     result = chopar(*arguments, data_dir=str(tmp_path), kafka_url="kafka://127.0.0.1:1")
     assert result.returncode == 1

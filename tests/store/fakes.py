@@ -73,6 +73,9 @@ class MemoryLog:
         ]
         return sorted(found, key=lambda entry: -entry.position)[:limit]
 
+    async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
+        return [self._entries[place] for place in sorted(self._entries) if after is None or place > after][:limit]
+
     async def count(self) -> int:
         return len(self._entries)
 

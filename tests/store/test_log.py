@@ -26,6 +26,22 @@ async def test_reads_pages_of_one_user_and_type(log: Log) -> None:
     assert await log.read("nobody") == []
 
 
+async def test_all_users_are_read_page_by_page_each_from_the_oldest_on(log: Log) -> None:
+    entries = [entry(n, user) for n in (2, 3, 1) for user in ("u-2", "Ğ", "u-10", "u-1")]
+    await log.append(entries)
+    pages, after = [], None
+    while page := await log.page(after, 5):
+        pages.append(page)
+        after = page[-1].user_id, page[-1].position
+    assert [len(page) for page in pages] == [5, 5, 2]
+    found = [one for page in pages for one in page]
+    assert sorted(found, key=lambda one: (one.user_id, one.position)) == sorted(
+        entries, key=lambda one: (one.user_id, one.position)
+    )
+    for user in ("u-1", "u-2", "u-10", "Ğ"):
+        assert [one.position for one in found if one.user_id == user] == [1, 2, 3]
+
+
 async def test_what_stands_is_passed_over(log: Log) -> None:
     await log.append([entry(1), entry(2)])
     assert await log.append([entry(1), entry(2), entry(3), entry(3)]) == Appended(1)

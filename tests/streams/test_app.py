@@ -14,9 +14,10 @@ from activity.order import decode
 from activity.sequencing import Pair
 from activity.settings import Settings, parse_settings
 from store.log import Appended, Entry
-from streams.app import App, create_app, create_notify_app, partition_of
+from streams.app import App, create_app, create_notify_app
 from streams.outputs import Outputs
 from streams.parts import JobsPart, StorePart
+from streams.topics import partition_of
 from tables.users import Users
 from tests.activity.examples import Record, chunk, value
 from tests.processes import ROOT

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faust.types import TP
@@ -72,6 +72,27 @@ async def test_what_is_done_is_committed_at_the_end(kafka_url: str) -> None:
         await eventually(lambda: len(reader.values) == 100)
     assert await lab.committed() == 100
     assert reader.values == list(range(1, 101))
+
+
+async def test_what_waits_for_an_agent_waits_as_one_chunk(kafka_url: str) -> None:
+    """A worker that fell behind with chunks of one record each would else never catch up."""
+    lab = await Lab(kafka_url).create()
+    reader, hold = Reader(), asyncio.Event()
+
+    async def held(chunk: Chunk) -> None:
+        await hold.wait()
+        await reader.work(chunk)
+
+    async with lab.running(held) as app:
+        for number in range(1, 31):
+            await lab.send(values(number, number))
+        inflight = cast(Consumer, app.consumer)._inflight[TP(lab.topic, 0)]
+        await eventually(lambda: sum(len(message.chunk) for message in inflight) == 30)
+        assert len(inflight) <= 3, "the one in the agent's hands, the one it has not asked for yet, and the one that grows"
+        hold.set()
+        await eventually(lambda: len(reader.values) == 30)
+    assert reader.values == list(range(1, 31))
+    assert await lab.committed() == 30
 
 
 async def test_what_comes_while_a_recovery_ends_is_not_lost(kafka_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

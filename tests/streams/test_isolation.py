@@ -15,9 +15,10 @@ from faust.types import TP
 from activity.chunk import Chunk
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
+from streams import consumer
 from streams.consumer import WAITING_CHUNKS
 from tests.installation import Installation, read_log, send
-from tests.rabbit.broker import drain
+from tests.rabbit.broker import drain, waiting
 from tests.streams.lab import Lab
 from tests.streams.test_consumer import eventually, values
 from tests.streams.test_outage import events
@@ -65,7 +66,10 @@ async def test_the_store_and_rabbitmq_are_away(kafka_url: str, private_rabbitmq:
         jobs: set[str] = set()
         async with asyncio.timeout(120):
             while len(jobs) < 1200:
-                taken = await drain(private_rabbitmq.url, "email.transactional", 1)
+                if not (count := await waiting(private_rabbitmq.url, "email.transactional")):
+                    await asyncio.sleep(0.2)
+                    continue
+                taken = await drain(private_rabbitmq.url, "email.transactional", count)
                 jobs |= {job["event"]["id"] for job in (json.loads(message.body) for message in taken) if job["user"] in users}
         assert ours.worker.running
         assert ours.notifier.running
@@ -76,8 +80,11 @@ async def test_the_store_and_rabbitmq_are_away(kafka_url: str, private_rabbitmq:
     assert log.count("the store is away") == log.count("the store is back") == 1, log
 
 
-async def test_what_waits_for_an_agent_is_bounded_and_holds_up_no_other_partition(kafka_url: str) -> None:
+async def test_what_waits_for_an_agent_is_bounded_and_holds_up_no_other_partition(
+    kafka_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fault H."""
+    monkeypatch.setattr(consumer, "LARGEST_CHUNK", 1)  # else what waits would go into one chunk
     lab = await Lab(kafka_url).create()
     back, done = asyncio.Event(), list[int]()
 
@@ -92,8 +99,8 @@ async def test_what_waits_for_an_agent_is_bounded_and_holds_up_no_other_partitio
             await lab.send(values(number + 1, number + 1))  # each would be a chunk
         await lab.send(values(0, 0), partition=1)
         await eventually(lambda: len(inflight[TP(lab.topic, 1)]) == 1)
-        waiting = len(inflight[TP(lab.topic, 0)])
+        held = len(inflight[TP(lab.topic, 0)])
         back.set()
-        assert waiting == WAITING_CHUNKS
+        assert held == WAITING_CHUNKS
         await eventually(lambda: len(done) == 10 * WAITING_CHUNKS + 1)
     assert [value for value in done if value] == list(range(1, 10 * WAITING_CHUNKS + 1))

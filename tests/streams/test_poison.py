@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.record.util import calc_crc32c
 
 from activity import names
-from streams.app import partition_of
+from streams.topics import partition_of
 from tests.installation import Installation, send
 from tests.streams.test_outage import events
 
