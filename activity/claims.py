@@ -5,19 +5,24 @@ far end answered. A claim that was never settled is in doubt: whoever held it di
 
                     claim                       settle: Sent                  (ends)
     (no record) ───────────▶ sending ──────────────────────────────▶ sent
-                    ▲           │ │ settle: Retry, Unknown+resend
-                    │ claim n+1 │ └─────────────▶ waiting ──┐
-                    └───────────┼───────────────────────────┘
-                                │ settle: Dead ─────────────▶ dead      settle: Unknown+hold, or a claim
-                                │                                       whose lease is over with `hold`
-                                └───────────────────────────────────▶ unknown
+      │    │        ▲           │ │ settle: Retry, Unknown+resend
+      │    │        │ claim n+1 │ └─────────────▶ waiting ──┐
+      │    │        └───────────┼──────────────────▲────────┘
+      │    │                    │ settle: Dead ────┼────────▶ dead      settle: Unknown+hold, or a claim
+      │    │                    │                  │                    whose lease is over with `hold`
+      │    │                    └──────────────────┼────────▶ unknown
+      │    └── claim, not due ──▶ scheduled ───────┘ due, and published
+      └────── cancel (from every state but sending and those that end) ──▶ cancelled
 
 The number on a message may be lower than that of the attempt it led to: an attempt after one in doubt gets a number of
 its own. So a message with a low number may be the only one left of its job, and "a later attempt has begun" is no reason
 to throw it away. As long as the job has not ended, each message of it leads on.
+
+`scheduled` is like `waiting`, but nobody gets a Go before `due`. The ledger keeps the job meanwhile, so its message is
+acknowledged. One that comes again is put away again, which changes nothing.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -26,9 +31,17 @@ from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 
 Policy = Literal["resend", "hold"]
 
+KILLS: Final = 3
+"""A job that ended so many processes in a row is dead."""
+KILLS_WORKER: Final = "kills-worker"
+
 
 class JobRecord(msgspec.Struct, frozen=True):
-    """What the ledger knows of a job: its newest attempt, who holds it until when (Unix seconds), what came of it."""
+    """What the ledger knows of a job: its newest attempt, who holds it until when (Unix seconds), what came of it.
+
+    Nobody gets it before `due`. `suspected`: how often it was begun after its message had come back, without a word since.
+    `abandoned`: how many claims in a row were never settled.
+    """
 
     id: str
     state: JobState
@@ -36,6 +49,9 @@ class JobRecord(msgspec.Struct, frozen=True):
     owner: str
     until: float
     outcome: Outcome | None = None
+    due: float | None = None
+    suspected: int = 0
+    abandoned: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -43,12 +59,17 @@ class Claim(msgspec.Struct, frozen=True):
 
     `owner` names one delivery of one message: two claims of one owner are one claim, made again because its answer was
     lost. Whoever has got a Go does not ask again.
+
+    With `asks` nothing is taken; it is asked before anything is begun, and a Go only says that a claim may follow.
+    `suspect`: the message came back, so whoever had it before may have died of it. It is noted down as begun.
     """
 
     job: Job
     attempt: int
     owner: str
     until: float
+    asks: bool = False
+    suspect: bool = False
 
 
 class Go(msgspec.Struct, frozen=True):
@@ -72,22 +93,44 @@ class Again(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class Later(msgspec.Struct, frozen=True):
+    """Not before `due` (Unix seconds). The ledger has put the job away and will give it out then: acknowledge the message."""
+
+    due: float
+
+
 class Over(msgspec.Struct, frozen=True):
     """Nothing to do: the job has ended. Acknowledge the message."""
 
     state: JobState
 
 
-Answer: TypeAlias = Go | Busy | Again | Over
+Answer: TypeAlias = Go | Busy | Again | Later | Over
 
 
 def answer(record: JobRecord | None, claim: Claim, now: float, policy: Policy) -> Answer:
-    """What a claim gets. The ledger writes it down in the same transaction: `Go`, and with `hold` an `Over("unknown")`."""
+    """What a claim gets. The ledger writes down in the same transaction what is new in it: a `Go` that was not only asked
+    for, a `Later`, with `hold` an `Over("unknown")`, and an `Again(Dead(KILLS_WORKER))`."""
+    due = _due(record, claim.job)
+    if due is not None and due > now:
+        return Later(due)
+    got = Go(claim.attempt) if record is None else _while_open(record, claim, now, policy)
+    # It was lost once before anybody suspected it.
+    if is_suspect(record, claim, got) and record is not None and record.suspected + 1 >= KILLS:
+        return Again(Dead(KILLS_WORKER, f"{KILLS} processes ended when they had begun it"), next_attempt(record, claim))
+    return got
+
+
+def _due(record: JobRecord | None, job: Job) -> float | None:
     if record is None:
-        return Go(claim.attempt)
+        return job.due
+    return record.due if record.state == "scheduled" else None
+
+
+def _while_open(record: JobRecord, claim: Claim, now: float, policy: Policy) -> Answer:
     if record.state == "sending":
         return _while_sending(record, claim, now, policy)
-    if record.state == "waiting":
+    if record.state in ("waiting", "scheduled"):
         return _while_waiting(record, claim, policy)
     if isinstance(record.outcome, Dead) and record.state == "dead":
         return Again(record.outcome, record.attempt)
@@ -101,7 +144,9 @@ def _while_sending(record: JobRecord, claim: Claim, now: float, policy: Policy) 
         return Busy(record.until)
     if policy == "hold":
         return Over("unknown")
-    return Go(max(claim.attempt, record.attempt + 1), doubt=True)
+    if record.abandoned + 1 >= KILLS:
+        return Again(Dead(KILLS_WORKER, f"{KILLS} processes ended while they did it"), record.attempt)
+    return Go(next_attempt(record, claim), doubt=True)
 
 
 def _while_waiting(record: JobRecord, claim: Claim, policy: Policy) -> Answer:
@@ -110,7 +155,17 @@ def _while_waiting(record: JobRecord, claim: Claim, policy: Policy) -> Answer:
         return Over("unknown")
     if claim.attempt <= record.attempt and isinstance(record.outcome, Retry | Unknown):
         return Again(record.outcome, record.attempt)
-    return Go(max(claim.attempt, record.attempt + 1), doubt)
+    return Go(next_attempt(record, claim), doubt)
+
+
+def next_attempt(record: JobRecord | None, claim: Claim) -> int:
+    """The number that an attempt after those in the ledger gets."""
+    return claim.attempt if record is None else max(claim.attempt, record.attempt + 1)
+
+
+def is_suspect(record: JobRecord | None, claim: Claim, got: Answer) -> bool:
+    """Whether it is to be noted down that the job is begun. A claim that was never settled speaks for itself."""
+    return claim.asks and claim.suspect and isinstance(got, Go) and (record is None or record.state != "sending")
 
 
 def may_settle(record: JobRecord | None, attempt: int, owner: str) -> bool:
@@ -132,3 +187,21 @@ def state_after(outcome: Outcome, policy: Policy) -> JobState:
     if isinstance(outcome, Dead):
         return "dead"
     return "unknown" if isinstance(outcome, Unknown) and policy == "hold" else "waiting"
+
+
+def keeps_from_cancelling(record: JobRecord | None, now: float) -> str | None:
+    """Why the job can't be cancelled any more; None: it can, also one that the ledger has not heard of or that is cancelled."""
+    if record is None or record.state in ("scheduled", "waiting", "cancelled"):
+        return None
+    if record.state == "sending":
+        return "it is being sent" if now < record.until else None
+    return f"it has ended: {record.state}"
+
+
+def keeps_from_moving(record: JobRecord | None) -> str | None:
+    """Why the job can't be given another time; None: it can."""
+    if record is None:
+        return "the ledger has not heard of it"
+    if record.state in ("scheduled", "waiting"):
+        return None
+    return "it is being sent" if record.state == "sending" else f"it has ended: {record.state}"

@@ -6,20 +6,24 @@ from typing import Any, Final, Literal
 import msgspec
 
 from activity.names import routing_key
+from activity.timing import Moment
 
 NAMESPACE: Final = uuid.UUID("7f4a1c1e-7a3c-5b1a-9a53-6f0d2d1c9e11")
 """The UUIDv5 namespace of job ids (RFC 9562, section 5.5). Never change it: repeats would no longer be recognised."""
 VERSION: Final = 1
 
+_LATEST: Final = 253_402_300_799.0
+"""The last second of the year 9999."""
+
 JobClass = Literal["transactional", "bulk"]
-JobState = Literal["sending", "waiting", "sent", "dead", "cancelled", "unknown"]
+JobState = Literal["scheduled", "sending", "waiting", "sent", "dead", "cancelled", "unknown"]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A job is JSON; the same event and rule always make the same one, byte for byte.
 
     `event` is what rules and templates see: id, source, type, subject, time, data. `unsubscribe` is where the recipient of a
-    bulk mail leaves the list.
+    bulk mail leaves the list. The job is not done before `send_at`.
     """
 
     id: str
@@ -32,12 +36,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     template: str
     event: dict[str, Any]
     unsubscribe: str | None = None
+    send_at: Moment | None = None
     traceparent: str | None = None
 
     @property
     def key(self) -> str:
         """The routing key it is published under."""
         return routing_key(self.job_class, self.rule)
+
+    @property
+    def due(self) -> float | None:
+        """`send_at` in Unix seconds, of the years that a clock in UTC can show."""
+        return None if self.send_at is None else min(max(self.send_at.timestamp(), 0.0), _LATEST)
 
 
 def job_id(user: str, source: str, event_id: str, rule: str) -> str:

@@ -3,7 +3,7 @@
 | reply | the message | its attempt |
 | --- | --- | --- |
 | 2xx | was accepted | |
-| 421, too many connections, 4.3.1, 4.3.2, 4.4.5: the server as a whole can't now | later | does not count |
+| 421, too many connections, 4.3.1, 4.3.2, 4.4.5: the server as a whole can't now | later, fewer at a time | does not count |
 | 530, 534, 535, 538: it wants another login (RFC 4954) | later: no message is at fault | does not count |
 | other 4xx | later, not before the time that the words ask for | counts |
 | 5xx | never | |
@@ -34,8 +34,10 @@ def judge(code: int, text: str) -> Outcome:
     words = shown(code, text)
     if 200 <= code < 300:
         return Sent(words)
-    if wants_login(code) or is_crowded(code, text) or enhanced(code, text) in _OVERLOADED:
+    if wants_login(code):
         return Retry(words, _asked(text), burn=False)
+    if is_crowded(code, text) or enhanced(code, text) in _OVERLOADED:
+        return Retry(words, _asked(text), burn=False, slow=True, kind="busy")
     return Dead("refused", words) if 500 <= code < 600 else Retry(words, _asked(text))
 
 

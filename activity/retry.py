@@ -6,8 +6,17 @@ Source: "Exponential Backoff And Jitter", M. Brooker, AWS Architecture Blog, 201
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 TIERS: Final[Sequence[int]] = tuple(2**n for n in range(13))
 """The delays there are queues for, in seconds: 1, 2, 4, … 4,096."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Between which bounds a backoff grows, in seconds."""
+
+    base: float
+    cap: float
 
 
 def backoff(attempt: int, base: float, cap: float, jitter: float) -> float:
@@ -19,3 +28,8 @@ def backoff(attempt: int, base: float, cap: float, jitter: float) -> float:
 def tier(seconds: float) -> int:
     """The shortest delay of `TIERS` that is not shorter than `seconds`; the longest one if none is."""
     return next((delay for delay in TIERS if delay >= seconds), TIERS[-1])
+
+
+def tier_within(seconds: float) -> int:
+    """The longest delay of `TIERS` that is not longer than `seconds`; the shortest one if none is."""
+    return next((delay for delay in reversed(TIERS) if delay <= seconds), TIERS[0])

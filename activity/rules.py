@@ -12,6 +12,7 @@ from activity import unsubscribe
 from activity.errors import RuleError, SettingError
 from activity.events import LogRecord, Refused
 from activity.jobs import Job, JobClass, job_id
+from activity.timing import AT_ONCE, KEYS, Timing, read_timing
 
 UNSUBSCRIBE_SETTING: Final = "CHOPAR_UNSUBSCRIBE_URL"
 
@@ -20,7 +21,7 @@ Expression = Callable[[Mapping[str, Any]], str]
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Events whose type matches the glob `on` make a job for the address that `to` gives.
+    """Events whose type matches the glob `on` make a job for the address that `to` gives, due when `timing` says.
 
     `unsubscribe` gives the URL at which a bulk mail's recipient leaves the list; None: there is no list to leave.
     """
@@ -31,6 +32,7 @@ class Rule(msgspec.Struct, frozen=True):
     job_class: JobClass
     template: str
     unsubscribe: Expression | None = None
+    timing: Timing = AT_ONCE
 
 
 class Rules:
@@ -79,6 +81,7 @@ def _job(rule: Rule, record: LogRecord, seen: dict[str, Any]) -> Job:
         template=rule.template,
         event=seen,
         unsubscribe=_unsubscribe(rule, seen),
+        send_at=rule.timing.due(record.received, seen),
         traceparent=record.traceparent,
     )
 
@@ -95,7 +98,7 @@ def _unsubscribe(rule: Rule, seen: dict[str, Any]) -> str | None:
 # -- reading the file --------------------------------------------------------------------------------------------------
 
 _KEYS: Final = ("name", "on", "to", "class", "template")
-_OPTIONAL: Final = ("unsubscribe",)
+_OPTIONAL: Final = ("unsubscribe", *KEYS)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _NO_URL: Final = f"an https:// URL of printable ASCII was expected, {unsubscribe.LONGEST} characters at most; `urlencode` helps"
 
@@ -159,7 +162,11 @@ def _rule(table: dict[str, Any], where: str, words: _Words) -> Rule:
     except ValueError as error:
         raise RuleError(where, f"to: {error}") from None
     leave = _leave(table, where, words)
-    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"], leave)
+    try:
+        timing = read_timing(table, words.compile)
+    except ValueError as error:
+        raise RuleError(where, str(error)) from None
+    return Rule(table["name"], table["on"], to, cast(JobClass, table["class"]), table["template"], leave, timing)
 
 
 def _leave(table: dict[str, Any], where: str, words: _Words) -> Expression | None:

@@ -3,15 +3,28 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
 
+from activity.domains import DomainLimits, parse_limits
 from activity.errors import SettingError
+from activity.outcomes import Kind
+from activity.retry import Span
 from activity.smtp_url import parse_smtp_url
 
 PREFIX: Final = "CHOPAR_"
+
+
+class RetryKinds(msgspec.Struct, frozen=True):
+    """The backoff of attempts that failed in a certain way; the others have RETRY_BASE and RETRY_CAP."""
+
+    text: str = ""
+    spans: Mapping[Kind, Span] = {}
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 8
     retry_base: float = 1.0
     retry_cap: float = 3600.0
+    retry_kinds: RetryKinds = RetryKinds()
+    domain_limits: DomainLimits = DomainLimits()
     unknown_outcome: Literal["resend", "hold"] = "resend"
     smtp_timeout: float = 30.0
     maven_url: str | None = None
@@ -140,6 +155,20 @@ def _seconds(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
+def _retry_kinds(text: str) -> RetryKinds:
+    expected = f"expected like `connection=1s..1m; busy=30s..10m` (kinds: {', '.join(get_args(Kind))})"
+    spans: dict[Kind, Span] = {}
+    for entry in filter(None, (part.strip() for part in text.split(";"))):
+        match = re.fullmatch(r"([a-z]+)\s*=\s*([^.]+(?:\.\d[^.]*)?)\.\.(.+)", entry)
+        if match is None or match[1] not in get_args(Kind) or match[1] in spans:
+            raise ValueError(f"{expected}, not {entry[:60]!r}")
+        span = Span(_seconds(0.1, 4096)(match[2]), _seconds(1, 86400)(match[3]))
+        if span.base > span.cap:
+            raise ValueError(f"expected the first duration not to be longer than the second in {entry[:60]!r}")
+        spans[cast(Kind, match[1])] = span
+    return RetryKinds(text, spans)
+
+
 def _mailbox(text: str) -> str:
     if not re.fullmatch(r"(?:[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>)|[^\s<>@]+@[^\s<>@]+", text):
         raise ValueError("expected an address like `Shop <mail@shop.example>`")
@@ -176,6 +205,8 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "max_attempts": _whole(1, 100),
     "retry_base": _seconds(0.1, 4096),
     "retry_cap": _seconds(1, 86400),
+    "retry_kinds": _retry_kinds,
+    "domain_limits": parse_limits,
     "unknown_outcome": _one_of("resend", "hold"),
     "smtp_timeout": _seconds(1, 600),
     "maven_url": _url("https", "http"),

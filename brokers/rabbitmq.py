@@ -13,6 +13,7 @@ from brokers import ports, probe
 from brokers.child import Child
 
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+CONTROL: Final = SERVER.with_name("rabbitmqctl")
 NODE: Final = "chopar@localhost"
 """May be the same for all: a name is known to one epmd only, and each node has its own."""
 
@@ -51,6 +52,10 @@ class RabbitMQ:
     def management_url(self) -> str:
         """Where its management pages and API are (user guest, password guest)."""
         return f"http://{ports.HOST}:{self.ports['management']}"
+
+    def control(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """How `rabbitmqctl` is called for this node while it runs: the command and its environment."""
+        return self._command(str(CONTROL), *arguments), self._environment()
 
     async def children(self) -> list[Child]:
         """Tells what to start, in this order. Raises ChoparError if there is no server on this machine."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import msgspec
@@ -10,59 +10,90 @@ import msgspec
 from activity.errors import ChoparError
 from activity.events import rfc3339
 from activity.jobs import JobState
-from chopar.terminal import cell, fitting, moment, out, say, table, write_json
+from chopar import pool
+from chopar.changes import Wanted, follow_changes
+from chopar.history import STYLES, document, show, show_job
+from chopar.terminal import cell, fitting, moment, out, say, write_json
+from chopar.wishes import cancel, move
 
 if TYPE_CHECKING:
-    from store.jobs import AttemptRow, JobHistory, JobRow
+    from store.jobs import JobRow
 
-STYLES = {"sent": "green", "dead": "red", "unknown": "yellow"}
+COMMANDS = (show, cancel, move, *pool.COMMANDS)
 
 
-@click.command(short_help="Show the emails and how far they are.")
+class Jobs(click.Command):
+    """The command, and those beside it: their names stand where an ID would, and no job has such an ID."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> Any:
+        beside = next((command for command in COMMANDS if args and command.name == args[0]), None)
+        if beside is None:
+            return super().make_context(info_name, args, parent, **extra)
+        context = beside.make_context(f"{info_name} {beside.name}", args[1:], parent, **extra)
+        context.command = beside
+        return context
+
+    def invoke(self, context: click.Context) -> Any:
+        return super().invoke(context) if context.command is self else context.command.invoke(context)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(str(command.name), command.get_short_help_str()) for command in COMMANDS])
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which jobs."""
+
+    state: JobState | None
+    user: str | None
+    limit: int
+    after: str | None
+    scheduled: bool
+
+
+@click.command(cls=Jobs, short_help="Show the emails and how far they are; cancel or move them; pause the mailers.")
 @click.argument("job_id", metavar="[ID]", required=False)
 @click.option("--state", type=click.Choice(get_args(JobState)), help="Only jobs in this state.")
 @click.option("--user", help="Only jobs of this user.")
+@click.option("--scheduled", is_flag=True, help="Only jobs that wait for their time, the next one first.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many jobs.")
 @click.option("--after", metavar="ID", help="The page after this job.")
-@click.option("--json", "as_json", is_flag=True, help='Print {"jobs", "counts", "queues"}, or {"job", "attempts"} for one ID.')
-def jobs(job_id: str | None, state: str | None, user: str | None, limit: int, after: str | None, as_json: bool) -> None:
+@click.option("--follow", is_flag=True, help="Each change of a job from now on, a line each, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help='Print {"jobs", "counts", "queues"}; with --follow one change a line.')
+def jobs(job_id: str | None, follow: bool, as_json: bool, **chosen: Any) -> None:
     """Show the jobs, newest first, and how many wait on RabbitMQ's queues. With an ID: that job and each attempt at it.
 
     \b
     Example:  chopar jobs --state dead
-              chopar jobs 5f0c6f0e-3a3c-5d0e-8f5e-0d8b7c0a9b11 --json
+              chopar jobs --scheduled
+              chopar jobs show 5f0c6f0e-3a3c-5d0e-8f5e-0d8b7c0a9b11 --json
+              chopar jobs cancel 5f0c6f0e-3a3c-5d0e-8f5e-0d8b7c0a9b11
     """
-    if job_id is not None:
-        if state or user or after:
-            raise click.UsageError("an ID names one job; --state, --user and --after choose among all")
-        history = asyncio.run(read_one(job_id))
-        if as_json:
-            write_json({"job": document(history.job), "attempts": [attempt(row) for row in history.attempts]})
-        else:
-            show_one(history)
-        return
-    found, counts, queues = asyncio.run(read_all(cast(JobState | None, state), user, limit, after))
+    choice = Choice(**chosen)
+    if choice.scheduled and choice.state:
+        raise click.UsageError("--scheduled is a state; choose one")
+    if follow and (choice.scheduled or choice.after):
+        raise click.UsageError("--follow tells what changes from now on; --scheduled and --after look at what is there")
+    if job_id is not None and (choice.state or choice.user or choice.after or choice.scheduled):
+        raise click.UsageError("an ID names one job; --state, --user, --scheduled and --after choose among all")
+    if follow:
+        asyncio.run(follow_changes(Wanted(job_id, choice.state, choice.user), as_json))
+    elif job_id is not None:
+        show_job(job_id, as_json)
+    else:
+        list_jobs(choice, as_json)
+
+
+def list_jobs(choice: Choice, as_json: bool) -> None:
+    """Prints the jobs of a choice."""
+    found, counts, queues = asyncio.run(read_all(choice))
     if as_json:
         write_json({"jobs": [document(job) for job in found], "counts": counts, "queues": queues})
     else:
-        show_all(found, counts, queues)
+        show_all(found, counts, queues, scheduled=choice.scheduled)
 
 
-async def read_one(job_id: str) -> "JobHistory":
-    """The job and its attempts. Raises ChoparError if there is none."""
-    from brokers.discovery import read_settings
-    from chopar.stored import reading_store
-
-    async with reading_store(read_settings()) as store:
-        history = await store.jobs.job(job_id)
-    if history is None:
-        raise ChoparError(f"there is no job {job_id} in the ledger; it may still wait on its queue")
-    return history
-
-
-async def read_all(
-    state: JobState | None, user: str | None, limit: int, after: str | None
-) -> tuple[list["JobRow"], dict[JobState, int], dict[str, int] | None]:
+async def read_all(choice: Choice) -> tuple[list["JobRow"], dict[JobState, int], dict[str, int] | None]:
     """Jobs, how many there are in each state, and how many messages each queue holds (None: RabbitMQ does not answer)."""
     from brokers.discovery import read_settings
     from chopar.queues import depths
@@ -70,7 +101,10 @@ async def read_all(
 
     settings = read_settings()
     async with reading_store(settings) as store:
-        found = await store.jobs.jobs(state=state, user=user, limit=limit, after=after)
+        if choice.scheduled:
+            found = await store.jobs.scheduled(user=choice.user, limit=choice.limit, after=choice.after)
+        else:
+            found = await store.jobs.jobs(state=choice.state, user=choice.user, limit=choice.limit, after=choice.after)
         counts = await store.jobs.counts()
     try:
         queues = None if settings.rabbit_url is None else await depths(settings.rabbit_url)
@@ -80,68 +114,17 @@ async def read_all(
     return found, counts, queues
 
 
-def document(job: "JobRow") -> dict[str, Any]:
-    """A job as JSON."""
-    return {
-        "id": job.id,
-        "state": job.state,
-        "attempt": job.attempt,
-        "reason": job.reason,
-        "user": job.user_id,
-        "to": job.recipient,
-        "rule": job.rule,
-        "class": job.job_class,
-        "task": job.task,
-        "template": job.template,
-        "event": {"source": job.source, "id": job.event_id},
-        "created": rfc3339(job.created),
-        "updated": rfc3339(job.updated),
-        "doubtful": job.doubtful,
-    }
-
-
-def attempt(row: "AttemptRow") -> dict[str, Any]:
-    """An attempt as JSON; `outcome` is null while it is being done, else its `type` says which one it is."""
-    return {
-        "number": row.number,
-        "owner": row.owner,
-        "started": rfc3339(row.started),
-        "finished": None if row.finished is None else rfc3339(row.finished),
-        "outcome": None if row.outcome is None else msgspec.to_builtins(row.outcome),
-    }
-
-
-def show_one(history: "JobHistory") -> None:
-    """Two tables for people."""
-    job = history.job
-    facts = table(f"Job {cell(job.id)}", ("fact", "value"), flexible=("value",))
-    facts.show_header = False
-    for name, value in document(job).items():
-        text = " ".join(value.values()) if isinstance(value, dict) else value
-        facts.add_row(cell(name), cell(text, STYLES.get(job.state, "") if name == "state" else "", wrap=True))
-    columns = ("#", "started (UTC)", "seconds", "outcome", "detail")
-    tries = table("Attempts", columns, right=("#", "seconds"), flexible=("detail",))
-    for row in history.attempts:
-        told = attempt(row)["outcome"] or {"type": "claimed"}
-        seconds = "" if row.finished is None else f"{row.finished - row.started:.2f}"
-        detail = " ".join(str(told[name]) for name in ("reason", "reply") if told.get(name))
-        tries.add_row(
-            cell(row.number), cell(moment(attempt(row)["started"])), cell(seconds), cell(told["type"]), cell(detail, wrap=True)
-        )
-    out().print(facts)
-    out().print()
-    out().print(tries)
-
-
-def show_all(found: Sequence["JobRow"], counts: dict[JobState, int], queues: dict[str, int] | None) -> None:
+def show_all(found: Sequence["JobRow"], counts: dict[JobState, int], queues: dict[str, int] | None, *, scheduled: bool) -> None:
     """Tables for people."""
-    columns = ("id", "updated (UTC)", "user", "rule", "state", "attempt", "reason")
+    time = "due (UTC)" if scheduled else "updated (UTC)"
+    columns = ("id", time, "user", "rule", "state", "attempt", "reason")
     rows = []
     for job in found:
         state = cell(job.state, STYLES.get(job.state, ""))
-        facts = (cell(job.id), cell(moment(rfc3339(job.updated))), cell(job.user_id), cell(job.rule))
+        shown = (job.due or 0.0) if scheduled else job.updated
+        facts = (cell(job.id), cell(moment(rfc3339(shown))), cell(job.user_id), cell(job.rule))
         rows.append((*facts, state, cell(job.attempt), cell(job.reason)))
-    drop = ("updated (UTC)", "attempt", "rule", "user")
+    drop = ("attempt", "reason", "state", "rule", "user") if scheduled else (time, "attempt", "rule", "user")
     out().print(fitting("Jobs", columns, rows, drop=drop, right=("attempt",), flexible=("user", "rule", "reason")))
     out().print()
     out().print("ledger   " + "  ".join(f"{state} {number:,}" for state, number in counts.items()))

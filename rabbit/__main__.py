@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Awaitable
 
 from activity.errors import ChoparError, SettingError, Unreachable
 from activity.rules import parse_rules
@@ -12,12 +13,14 @@ from brokers.discovery import read_settings
 from rabbit import smtp, topology
 from rabbit.address import Address, address
 from rabbit.consequences import Terms
+from rabbit.control import Control
 from rabbit.lifecycle import Lifecycle
 from rabbit.link import SETTING as RABBIT_SETTING
 from rabbit.mail import email_task
 from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
+from rabbit.scheduler import Scheduler
 from rabbit.smtp import Away, Mailer
 from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
@@ -50,7 +53,7 @@ async def run(settings: Settings) -> None:
     await topology.declare(rabbit_url)
     await reachable(mailer, settings.mail_from)
     async with open_store(settings.store_url) as store:
-        rabbit = Outage("RabbitMQ")
+        rabbit, away = Outage("RabbitMQ"), Outage("the store")
         source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
         publisher = Publisher(rabbit_url, rabbit)
         lifecycle = Lifecycle(rabbit_url, rabbit)
@@ -58,28 +61,32 @@ async def run(settings: Settings) -> None:
             source=source,
             outbox=publisher,
             ledger=store.ledger(settings.unknown_outcome),
+            outcomes=store.jobs,
             tasks=tasks,
             listener=lifecycle,
             probe=mailer.answers,
-            terms=Terms(settings.max_attempts, settings.retry_base, settings.retry_cap, settings.unknown_outcome),
-            limits=Limits(settings.mail_workers, settings.smtp_timeout),
+            terms=terms(settings),
+            limits=Limits(settings.mail_workers, settings.smtp_timeout, settings.domain_limits.by_domain),
+            store=away,
         )
+        scheduler = Scheduler(store.schedule, publisher, lifecycle, away)
+        control = Control(rabbit_url, pool, store.switches, rabbit)
+        await control.recall()
         try:
-            await until_signal(pool, source, lifecycle)
+            await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run())
         finally:
-            for part in (source, publisher, lifecycle, mailer):
-                await part.close()
+            await asyncio.gather(*(part.close() for part in (source, publisher, lifecycle, control, mailer)))
 
 
-async def until_signal(pool: Pool, source: RabbitSource, lifecycle: Lifecycle) -> None:
-    """Runs the pool until SIGTERM or Ctrl-C, then stops it in order. Raises what it crashed of, if it did."""
+async def until_signal(pool: Pool, *parts: Awaitable[None]) -> None:
+    """Runs the pool and its parts until SIGTERM or Ctrl-C, then stops it in order. Raises what it crashed of, if it did."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with pool:
-        pool.add_future(source.run())
-        pool.add_future(lifecycle.run())
+        for part in parts:
+            pool.add_future(part)
         logger.info("sending")
         stopped, ended = asyncio.create_task(stop.wait()), asyncio.create_task(pool.wait_until_stopped())
         await asyncio.wait((stopped, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -89,6 +96,12 @@ async def until_signal(pool: Pool, source: RabbitSource, lifecycle: Lifecycle) -
     if pool.crash_reason is not None:
         raise pool.crash_reason
     logger.info("stopped")
+
+
+def terms(settings: Settings) -> Terms:
+    """How often and when an attempt is repeated."""
+    base, cap, kinds = settings.retry_base, settings.retry_cap, settings.retry_kinds.spans
+    return Terms(settings.max_attempts, base, cap, settings.unknown_outcome, kinds)
 
 
 def needed(name: str, url: str | None) -> str:

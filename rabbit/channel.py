@@ -5,19 +5,23 @@ from collections.abc import Sequence
 from typing import Final
 
 from activity.jobs import Job
-from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, DELAY_HEADER, RETRY_EXCHANGE
+from activity.names import ATTEMPT_HEADER, DEAD_EXCHANGE, DELAY_HEADER, DUE_HEADER, RETRY_EXCHANGE
 from rabbit.letters import Letter, first_letter
 from rabbit.source import Delivery, Lane
 
-_BULK: Final = "email.bulk."
+CAPACITY: Final = 10_000
 
 
 class ChannelSource:
-    """A `Source`, an `Outbox` and a `JobPublisher` in one. Dead letters are kept in `dead`; `scale` shortens the delays."""
+    """A `Source`, an `Outbox` and a `JobPublisher` in one. Dead letters are kept in `dead`; `scale` shortens the delays.
 
-    def __init__(self, scale: float = 1.0) -> None:
+    It holds `capacity` jobs that are not done, those that wait for a retry included; who publishes more waits.
+    """
+
+    def __init__(self, scale: float = 1.0, capacity: int = CAPACITY) -> None:
         self.dead: list[Letter] = []
         self._scale = scale
+        self._capacity = capacity
         self._lane = Lane()
         self._in_hand: set[Delivery] = set()
         self._delayed: set[asyncio.Task[None]] = set()
@@ -42,7 +46,8 @@ class ChannelSource:
                 self._delayed.add(task)
                 task.add_done_callback(self._delayed.discard)
             else:
-                await self._arrive(letter)
+                await self._room()
+                self._arrive(letter)
 
     async def take(self, *, urgent: bool = False) -> Delivery:
         """See `Source.take`."""
@@ -51,7 +56,11 @@ class ChannelSource:
             delivery = await self._lane.get(urgent=urgent)
             if self._flowing.is_set():
                 return delivery
-            await self._lane.put(delivery, bulk=delivery.key.startswith(_BULK))
+            self._lane.put_back(delivery)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """See `Source.put_back`."""
+        self._lane.put_back(delivery)
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """See `Source.acknowledge`."""
@@ -68,6 +77,9 @@ class ChannelSource:
         """See `Source.resume`."""
         self._flowing.set()
 
+    async def expect(self, workers: int) -> None:
+        """See `Source.expect`: all is in hand anyway."""
+
     async def drained(self) -> None:
         """Returns once every job has been acknowledged and none waits for its delay."""
         async with self._idle:
@@ -79,11 +91,18 @@ class ChannelSource:
             task.cancel()
         await asyncio.gather(*self._delayed, return_exceptions=True)
 
+    async def _room(self) -> None:
+        """Returns once there is room. A retry needs none: its job has had a place all the time."""
+        async with self._idle:
+            await self._idle.wait_for(lambda: len(self._in_hand) + len(self._delayed) < self._capacity)
+
     async def _later(self, letter: Letter) -> None:
         await asyncio.sleep(float(letter.headers[DELAY_HEADER]) * self._scale)
-        await self._arrive(letter)
+        self._arrive(letter)
 
-    async def _arrive(self, letter: Letter) -> None:
-        delivery = Delivery(letter.body, letter.key, int(letter.headers[ATTEMPT_HEADER]))
+    def _arrive(self, letter: Letter) -> None:
+        due = letter.headers.get(DUE_HEADER)
+        appointment = due / 1000 if isinstance(due, int) else None
+        delivery = Delivery(letter.body, letter.key, int(letter.headers[ATTEMPT_HEADER]), due=appointment)
         self._in_hand.add(delivery)
-        await self._lane.put(delivery, bulk=letter.key.startswith(_BULK))
+        self._lane.put(delivery)

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import msgspec
 
-from activity.claims import Again, Answer, Busy, Claim, Go, Over, state_after
+from activity.claims import Again, Answer, Busy, Claim, Go, Later, Over, state_after
 from activity.errors import Unreachable
 from activity.jobs import Job, JobState
 from activity.outcomes import Dead, Outcome, Retry
-from rabbit.consequences import Terms, letter_after, put_off, settled
+from rabbit.consequences import Terms, appointed, letter_after, put_off, settled
 from rabbit.letters import Letter, dead_letter
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
@@ -34,24 +34,36 @@ T = TypeVar("T")
 
 
 class Request(msgspec.Struct, eq=False):
-    """A claim on its way. `tried`: it may stand in the ledger, whatever became of the caller."""
+    """A claim on its way. `tried`: it may stand in the ledger, whatever became of the caller. For the others see `Claim`."""
 
     job: Job
     attempt: int
     owner: str
     answer: asyncio.Future[tuple[Answer, float]]
     tried: bool = False
+    asks: bool = False
+    suspect: bool = False
+
+
+class Appointment(msgspec.Struct, frozen=True):
+    """It was not begun, since its domain has enough under way; its turn is at `due` (Unix seconds)."""
+
+    due: float
 
 
 class Finished(msgspec.Struct, frozen=True, eq=False):
-    """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying."""
+    """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying.
+
+    `written` is set when the ledger has it.
+    """
 
     delivery: Delivery
     job: Job | None
     attempt: int
     owner: str
     started: float
-    result: Outcome | Busy | Again | Over
+    result: Outcome | Busy | Again | Later | Over | Appointment
+    written: asyncio.Event | None = None
 
 
 class _Step(msgspec.Struct, frozen=True, eq=False):
@@ -118,11 +130,15 @@ class Committer:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
-                if self._requests:
-                    await self._claim_waiting()
+                # Settled first: a worker hands in its last job before it claims the next, so no worker is ever in doubt of two.
                 finished, self._finished = self._finished, []
                 if finished:
                     following.create_task(self._follow(await self._settle(finished)))
+                    for one in finished:
+                        if one.written is not None:
+                            one.written.set()
+                if self._requests:
+                    await self._claim_waiting()
 
     async def _follow(self, steps: Sequence[_Step]) -> None:
         """Publishes, acknowledges, tells. What needs no letter does not wait for what does."""
@@ -143,7 +159,7 @@ class Committer:
         for request, answer, until in answered or ():
             if not request.answer.done():
                 request.answer.set_result((answer, until))
-                if isinstance(answer, Go):
+                if isinstance(answer, Go) and not request.asks:
                     self._listener.tell(self._change(request.job, "sending", answer.attempt))
 
     async def _claim(self, waiting: Sequence[Request]) -> list[tuple[Request, Answer, float]] | None:
@@ -154,9 +170,10 @@ class Committer:
         now = self._now()
         for request in wanted:
             request.tried = True
-        claims = [Claim(request.job, request.attempt, request.owner, now + self._lease) for request in wanted]
+        until = now + self._lease
+        claims = [Claim(one.job, one.attempt, one.owner, until, one.asks, one.suspect) for one in wanted]
         answers = await self._ledger.claim(claims, now)
-        return [(request, answer, now + self._lease) for request, answer in zip(wanted, answers, strict=True)]
+        return [(request, answer, until) for request, answer in zip(wanted, answers, strict=True)]
 
     async def _settle(self, finished: Sequence[Finished]) -> list[_Step]:
         """Writes down what is to be written, and says what is left to do for each."""
@@ -204,7 +221,7 @@ class Committer:
 
     def _settlement(self, one: Finished, attempt: int) -> Settlement | None:
         """What has to be written: nothing for a delivery without a job, an attempt that does not count, or an answer."""
-        if one.job is None or isinstance(one.result, Busy | Again | Over):
+        if one.job is None or isinstance(one.result, Busy | Again | Later | Over | Appointment):
             return None
         if isinstance(one.result, Retry) and not one.result.burn:
             return None
@@ -221,8 +238,12 @@ class Committer:
             case Over(state):
                 known = state != "unknown"  # this may be the first that is heard of it
                 return _Step(one.delivery, None, None if known else self._change(job, state, one.attempt))
+            case Later(due):  # the ledger has it
+                return _Step(one.delivery, None, self._change(job, "scheduled", one.attempt, due=due))
             case Busy(until):
-                return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now()))
+                return _Step(one.delivery, put_off(job, body, one.attempt, until - self._now(), one.delivery.lost))
+            case Appointment(due):
+                return _Step(one.delivery, appointed(job, body, one.attempt, due, self._now(), one.delivery.lost))
             case Again(outcome, attempt):
                 return self._step(one, job, outcome, attempt)
             case outcome:
@@ -233,8 +254,8 @@ class Committer:
         change = self._change(job, state_after(outcome, self._terms.policy), attempt, getattr(outcome, "reason", ""))
         return _Step(one.delivery, letter, change)
 
-    def _change(self, job: Job, state: JobState, attempt: int, reason: str = "") -> Change:
-        return Change(job.id, job.rule, job.user, state, attempt, self._now(), reason)
+    def _change(self, job: Job, state: JobState, attempt: int, reason: str = "", due: float | None = None) -> Change:
+        return Change(job.id, job.rule, job.user, state, attempt, self._now(), reason, due)
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Tries until the store answers. Nothing is taken from the source meanwhile. None says that nothing was tried."""

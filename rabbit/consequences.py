@@ -1,11 +1,13 @@
 """What follows from the outcome of an attempt: the message to send before the job's own is acknowledged. Pure."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from activity.claims import Policy
 from activity.jobs import Job
-from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
-from activity.retry import TIERS, backoff, tier
+from activity.outcomes import Dead, Kind, Outcome, Retry, Sent, Unknown
+from activity.retry import TIERS, Span, backoff, tier, tier_within
 from rabbit.letters import Letter, dead_letter, delayed_letter
 
 SHORT = 4.0
@@ -13,12 +15,18 @@ SHORT = 4.0
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """How often and when an attempt is repeated."""
+    """How often and when an attempt is repeated. `kinds`: what differs for those that failed in a certain way."""
 
     max_attempts: int = 8
     base: float = 1.0
     cap: float = 3600.0
     policy: Policy = "resend"
+    kinds: Mapping[Kind, Span] = {}
+
+    def backoff(self, kind: Kind, attempt: int, jitter: float) -> float:
+        """Seconds to wait after attempt number `attempt` failed in this way."""
+        span = self.kinds.get(kind) or Span(self.base, self.cap)
+        return backoff(attempt, span.base, span.cap, jitter)
 
 
 def settled(outcome: Outcome, attempt: int, terms: Terms) -> Outcome:
@@ -45,11 +53,16 @@ def letter_after(outcome: Outcome, job: Job, body: bytes, attempt: int, terms: T
         case Retry(burn=False):
             return put_off(job, body, attempt, outcome.after or SHORT)
         case Retry() | Unknown():
-            wanted = (outcome.after or 0.0) if isinstance(outcome, Retry) else 0.0
-            seconds = max(wanted, backoff(attempt, terms.base, terms.cap, jitter))
+            kind, wanted = (outcome.kind, outcome.after or 0.0) if isinstance(outcome, Retry) else ("unknown", 0.0)
+            seconds = max(wanted, terms.backoff(kind, attempt, jitter))
             return delayed_letter(job, body, attempt + 1, tier(seconds))
 
 
-def put_off(job: Job, body: bytes, attempt: int, seconds: float) -> Letter:
+def put_off(job: Job, body: bytes, attempt: int, seconds: float, lost: int = 0) -> Letter:
     """The same attempt again, not before `seconds` have passed (or the longest delay there is)."""
-    return delayed_letter(job, body, attempt, tier(min(max(seconds, 0.0), TIERS[-1])))
+    return delayed_letter(job, body, attempt, tier(min(max(seconds, 0.0), TIERS[-1])), lost=lost)
+
+
+def appointed(job: Job, body: bytes, attempt: int, due: float, now: float, lost: int = 0) -> Letter:
+    """The same attempt again, at `due` or some time before: the rest of the wait is another delay or a short hold."""
+    return delayed_letter(job, body, attempt, tier_within(due - now), due, lost)

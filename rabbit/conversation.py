@@ -63,13 +63,13 @@ async def hand_over(connection: SMTP, envelope: Envelope, permission: Permission
     # is then a command like any other. tests/rabbit/test_smtp.py fails if either of them changes.
     protocol = connection.protocol
     if protocol is None:
-        return Retry("connection lost")
+        return Retry("connection lost", kind="connection")
     protocol.write(stuffed(envelope.content))
     if not await permission():
         connection.close()
         return Retry("not permitted")
     if not connection.is_connected:
-        return Retry("connection lost before the message's end")
+        return Retry("connection lost before the message's end", kind="connection")
     try:
         reply = await connection.execute_command(b".")
     except FAILED as error:

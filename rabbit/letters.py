@@ -10,9 +10,11 @@ from activity.names import (
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
+    DUE_HEADER,
     JOB_HEADER,
     JOBS_EXCHANGE,
     KEY_HEADER,
+    LOST_HEADER,
     REASON_HEADER,
     REPLY_HEADER,
     RETRY_EXCHANGE,
@@ -34,12 +36,24 @@ class Letter(msgspec.Struct, frozen=True):
 
 def first_letter(job: Job) -> Letter:
     """A job's first attempt."""
-    return Letter(JOBS_EXCHANGE, job.key, encode_job(job), {JOB_HEADER: job.id, ATTEMPT_HEADER: 1})
+    return due_letter(job.id, job.key, encode_job(job), 1)
 
 
-def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int) -> Letter:
-    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers)."""
+def due_letter(id: str, key: str, body: bytes, attempt: int) -> Letter:
+    """A job as attempt number `attempt`, on its queue at once."""
+    return Letter(JOBS_EXCHANGE, key, body, {JOB_HEADER: id, ATTEMPT_HEADER: attempt})
+
+
+def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, due: float | None = None, lost: int = 0) -> Letter:
+    """The job as attempt number `attempt`, back on its queue after `seconds` (one of the tiers).
+
+    `due`: its appointment. `lost`: see `Delivery`.
+    """
     headers: dict[str, Header] = {JOB_HEADER: job.id, ATTEMPT_HEADER: attempt, DELAY_HEADER: seconds}
+    if due is not None:
+        headers[DUE_HEADER] = int(due * 1000)
+    if lost:
+        headers[LOST_HEADER] = lost
     return Letter(RETRY_EXCHANGE, job.key, body, headers)
 
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractExchange
 
+from activity.errors import Unreachable
 from activity.jobs import JobState
 from activity.names import LIFECYCLE_EXCHANGE
-from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
+from rabbit.link import BROKEN, SETTING, Link, cancelled_from_outside, connect, problem
 from rabbit.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ KEPT: Final = 10_000
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A job came into `state` at `time` (Unix seconds). Holds no address and no payload."""
+    """A job came into `state` at `time` (Unix seconds); one that is `scheduled` is due at `due`. Holds no address, no payload."""
 
     job: str
     rule: str
@@ -29,6 +31,32 @@ class Change(msgspec.Struct, frozen=True):
     attempt: int
     time: float
     reason: str = ""
+    due: float | None = None
+
+
+async def announce(url: str, changes: Sequence[Change]) -> None:
+    """Tells `changes` at once. Raises Unreachable if RabbitMQ does not answer; whoever then listens will not hear of them."""
+    connection = await connect(url)
+    try:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange(LIFECYCLE_EXCHANGE, ensure=False)
+        for change in changes:
+            await exchange.publish(_message(change), _key(change), mandatory=False, timeout=10)
+    except BROKEN as error:
+        raise Unreachable(SETTING, "RabbitMQ", problem(error), "see RabbitMQ's own log") from None
+    finally:
+        await connection.close()
+
+
+def _message(change: Change) -> Message:
+    return Message(_encode(change))
+
+
+def _key(change: Change) -> str:
+    return f"job.{change.state}"
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Listener(Protocol):
@@ -44,7 +72,6 @@ class Lifecycle:
     def __init__(self, url: str, outage: Outage | None = None) -> None:
         self._link = Link(url, outage or Outage("RabbitMQ"))
         self._waiting: asyncio.Queue[Change] = asyncio.Queue(KEPT)
-        self._encode = msgspec.json.Encoder().encode
 
     def tell(self, change: Change) -> None:
         """See `Listener.tell`."""
@@ -61,7 +88,7 @@ class Lifecycle:
             try:
                 if exchange is None or channel is not opened:
                     opened, exchange = channel, await channel.get_exchange(LIFECYCLE_EXCHANGE, ensure=False)
-                await exchange.publish(Message(self._encode(change)), f"job.{change.state}", mandatory=False)
+                await exchange.publish(_message(change), _key(change), mandatory=False)
             except (asyncio.CancelledError, *BROKEN) as error:
                 if cancelled_from_outside(error):
                     raise

@@ -48,11 +48,10 @@ async def connect(url: str) -> AbstractConnection:
 class Link:
     """One connection with one channel, kept open. `channel()` waits out an outage; the log tells of it once."""
 
-    def __init__(self, url: str, outage: Outage, *, confirms: bool = False, prefetch: int = 0) -> None:
+    def __init__(self, url: str, outage: Outage, *, confirms: bool = False) -> None:
         self._url = url
         self._outage = outage
         self._confirms = confirms
-        self._prefetch = prefetch
         self._lock = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -88,17 +87,22 @@ class Link:
                 await asyncio.wait_for(connection.close(), CONNECT_TIMEOUT)
 
     async def _open(self) -> AbstractChannel:
+        await self._close_given_up()
         if self._connection is None or self._connection.is_closed or not self._connection.connected.is_set():
             await self._let_go()
             self._connection = await connect(self._url)
-        elif self._given_up is not None and not self._given_up.is_closed:
-            await asyncio.wait_for(self._given_up.close(), CONNECT_TIMEOUT)  # it would keep what it has unacknowledged
-        self._given_up = None
         channel = self._connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
         await asyncio.wait_for(channel.initialize(), CONNECT_TIMEOUT)
-        if self._prefetch:
-            await channel.set_qos(prefetch_count=self._prefetch, timeout=CONNECT_TIMEOUT)
         return channel
+
+    async def _close_given_up(self) -> None:
+        """It would keep what it has unacknowledged; if it can't be closed, its connection goes as well."""
+        given_up, self._given_up = self._given_up, None
+        if given_up is not None and not given_up.is_closed:
+            try:
+                await asyncio.wait_for(given_up.close(), CONNECT_TIMEOUT)
+            except BROKEN:
+                await self._let_go()
 
     async def _let_go(self) -> None:
         """Lets go of a connection that is dead or half open; never raises, never waits long."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
@@ -56,7 +57,7 @@ class Publisher:
         self._window = asyncio.Semaphore(WINDOW)
         self._exchanges: dict[str, AbstractExchange] = {}
         self._opened: AbstractChannel | None = None
-        self._unroutable: set[tuple[str, str]] = set()
+        self._refused: Counter[tuple[str, str]] = Counter()  # letters that wait since the broker did not take them
         self._confirmed_one = confirmed
 
     async def __aenter__(self) -> "Publisher":
@@ -87,29 +88,38 @@ class Publisher:
 
     async def _confirmed(self, letter: Letter) -> None:
         """Publishes until the broker has confirmed and routed it, under a new message id each time."""
-        failures = 0
-        while True:
-            channel = await self._link.channel()
-            try:
-                exchange = await self._exchange(channel, letter.exchange)
-                # No timeout: a confirm comes, or the channel breaks. One that is given up comes all the same.
-                await exchange.publish(_message(letter), letter.key, mandatory=True)
-            except DeliveryError as error:  # returned (no queue is bound) or refused (a queue is full or has no leader)
-                self._wanting(letter, "has no queue for it" if error.message else "did not accept it")
-            except ChannelNotFoundEntity:
-                self._link.lost(channel)
-                self._wanting(letter, "has no such exchange")
-            except (asyncio.CancelledError, *BROKEN) as error:
-                if cancelled_from_outside(error):
-                    raise
-                self._link.lost(channel)
-                logger.debug("a publish failed and is repeated: %s", problem(error))
-            else:
-                self._found(letter)
-                self._confirmed_one()
-                return
-            failures += 1
-            await wait(failures)
+        failures, refused = 0, False
+        try:
+            while (wanting := await self._try(letter)) is not None:
+                if wanting and not refused:
+                    refused = True
+                    self._begin_refusal(letter, wanting)
+                failures += 1
+                await wait(failures)
+        finally:
+            if refused:
+                self._end_refusal(letter)
+
+    async def _try(self, letter: Letter) -> str | None:
+        """None: the broker has it. Else what is wanting there, or "" if the connection failed."""
+        channel = await self._link.channel()
+        try:
+            exchange = await self._exchange(channel, letter.exchange)
+            # No timeout: a confirm comes, or the channel breaks. One that is given up comes all the same.
+            await exchange.publish(_message(letter), letter.key, mandatory=True)
+        except DeliveryError as error:  # returned (no queue is bound) or refused (a queue is full or has no leader)
+            return f"has no queue for it; {DECLARED_BY}" if error.message else "did not accept it: is a queue full?"
+        except ChannelNotFoundEntity:
+            self._link.lost(channel)
+            return f"has no such exchange; {DECLARED_BY}"
+        except (asyncio.CancelledError, *BROKEN) as error:
+            if cancelled_from_outside(error):
+                raise
+            self._link.lost(channel)
+            logger.debug("a publish failed and is repeated: %s", problem(error))
+            return ""
+        self._confirmed_one()
+        return None
 
     async def _exchange(self, channel: AbstractChannel, name: str) -> AbstractExchange:
         if channel is not self._opened:
@@ -119,17 +129,21 @@ class Publisher:
             self._exchanges[name] = await channel.get_exchange(name, ensure=False)
         return self._exchanges[name]
 
-    def _wanting(self, letter: Letter, what: str) -> None:
+    def _begin_refusal(self, letter: Letter, wanting: str) -> None:
+        """Told once, when the first of several on the same route is not taken."""
         route = (letter.exchange, letter.key)
-        if route not in self._unroutable:
-            self._unroutable.add(route)
-            text = f"RabbitMQ {what} ({letter.exchange}, key {letter.key}); kept and tried again; {DECLARED_BY}"
+        self._refused[route] += 1
+        if self._refused[route] == 1:
+            text = f"RabbitMQ {wanting} ({letter.exchange}, key {letter.key}); kept and tried again"
             logger.error("%s", Unroutable(text))
 
-    def _found(self, letter: Letter) -> None:
-        if self._unroutable and (letter.exchange, letter.key) in self._unroutable:
-            self._unroutable.discard((letter.exchange, letter.key))
-            logger.warning("RabbitMQ takes messages for %s, key %s again", letter.exchange, letter.key)
+    def _end_refusal(self, letter: Letter) -> None:
+        """Told once, when the last of them is taken."""
+        route = (letter.exchange, letter.key)
+        self._refused[route] -= 1
+        if not self._refused[route]:
+            del self._refused[route]
+            logger.warning("RabbitMQ takes messages for %s, key %s again", *route)
 
 
 def _message(letter: Letter) -> Message:

@@ -5,11 +5,10 @@ from typing import Final
 
 import aiosmtplib
 
-from activity.outcomes import Dead, Outcome, Retry
+from activity.outcomes import Dead, Kind, Outcome, Retry
 from activity.replies import CLOSING, is_crowded, judge, shown, wants_login
 from activity.smtp_url import MailServer, parse_smtp_url
 from rabbit.conversation import FAILED, Beyond, Envelope, Refused, begin, hand_over
-from rabbit.gate import Gate
 from rabbit.tasks import Permission
 
 SETTING: Final = "CHOPAR_SMTP_URL"
@@ -31,11 +30,10 @@ class Mailer:
     `url` is a CHOPAR_SMTP_URL; the settings have looked at it.
     """
 
-    def __init__(self, url: str, timeout: float, hello: str = "localhost", gate: Gate | None = None) -> None:
+    def __init__(self, url: str, timeout: float, hello: str = "localhost") -> None:
         self._server: MailServer = parse_smtp_url(url)
         self._timeout = timeout
         self._hello = hello
-        self._gate = gate or Gate()
         self._kept: list[aiosmtplib.SMTP] = []
 
     @property
@@ -46,12 +44,30 @@ class Mailer:
     async def deliver(self, envelope: Envelope, permission: Permission) -> Outcome:
         """One attempt. `Unknown` only if the connection failed after the end of the message was sent, which is after
         `permission` was granted. If it is not granted the message is not sent, and what is returned means nothing."""
-        if not await self._gate.enter(self._timeout / 2):
-            return Retry("the mail server takes no more connections at a time", burn=False)
         try:
-            return await self._attempt(envelope, permission)
-        finally:
-            self._gate.leave()
+            connection = await self._opened(envelope)
+        except Away as error:
+            kind: Kind = "busy" if error.crowded else "connection"
+            return Retry(f"mail server away: {error}", burn=False, slow=error.crowded, kind=kind)
+        except Beyond:
+            return Dead("bad-address", "the mail server takes no addresses beyond ASCII (it offers no SMTPUTF8)")
+        except Refused as refused:
+            return judge(*refused.reply)
+        except FAILED as error:
+            return Retry(f"connection failed: {type(error).__name__}", kind="connection")
+        try:
+            outcome = await hand_over(connection, envelope, permission)
+        except Refused as refused:
+            await self._keep(connection, reset=True)
+            return judge(*refused.reply)
+        except FAILED as error:
+            connection.close()
+            return Retry(f"connection failed: {type(error).__name__}", kind="connection")
+        except BaseException:
+            connection.close()
+            raise
+        await self._keep(connection, reset=False)
+        return outcome
 
     async def check(self, sender: str | None = None) -> None:
         """Connects, says hello, logs in, asks whether `sender` may send without a login, and hangs up. Raises Away if that
@@ -86,39 +102,6 @@ class Mailer:
         """Hangs up on all kept connections."""
         kept, self._kept = self._kept, []
         await asyncio.gather(*(_hang_up(connection) for connection in kept))
-
-    async def _attempt(self, envelope: Envelope, permission: Permission) -> Outcome:
-        try:
-            connection = await self._opened(envelope)
-        except Away as error:
-            if error.crowded:
-                self._gate.narrow()
-            return Retry(f"mail server away: {error}", burn=False)
-        except Beyond:
-            return Dead("bad-address", "the mail server takes no addresses beyond ASCII (it offers no SMTPUTF8)")
-        except Refused as refused:
-            return self._judged(refused)
-        except FAILED as error:
-            return Retry(f"connection failed: {type(error).__name__}")
-        try:
-            outcome = await hand_over(connection, envelope, permission)
-        except Refused as refused:
-            await self._keep(connection, reset=True)
-            return self._judged(refused)
-        except FAILED as error:
-            connection.close()
-            return Retry(f"connection failed: {type(error).__name__}")
-        except BaseException:
-            connection.close()
-            raise
-        await self._keep(connection, reset=False)
-        return outcome
-
-    def _judged(self, refused: Refused) -> Outcome:
-        code, words = refused.reply
-        if is_crowded(code, words):
-            self._gate.narrow()
-        return judge(code, words)
 
     async def _opened(self, envelope: Envelope) -> aiosmtplib.SMTP:
         """A connection on which MAIL was accepted: a kept one, or a new one if the server has hung up on those."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from activity.names import ATTEMPT_HEADER, BULK_QUEUE, TRANSACTIONAL_QUEUE
+from activity.names import ATTEMPT_HEADER, BULK_QUEUE, DELIVERY_COUNT_HEADER, DUE_HEADER, LOST_HEADER, TRANSACTIONAL_QUEUE
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
 
@@ -18,25 +18,40 @@ logger = logging.getLogger(__name__)
 
 PREFETCH_PER_WORKER: Final = 16
 """Deliveries in hand for each worker and queue: enough to fill the ledger's transactions, few to give back."""
+TURN: Final = 8
 
 
-class Delivery(msgspec.Struct, frozen=True, eq=False):
-    """One message in hand: its bytes, its routing key, which attempt it asks for, and the source's own mark."""
+class Delivery(msgspec.Struct, eq=False):
+    """One message in hand: its bytes, its routing key, which attempt it asks for, and the source's own mark.
+
+    `lost`: how often it was handed out before and came back without a word, its taker's connection or process gone.
+    `due`: the appointment it has, in Unix seconds (see `activity.domains`).
+    """
 
     body: bytes
     key: str
     attempt: int
     mark: object = None
+    lost: int = 0
+    due: float | None = None
+
+    @property
+    def bulk(self) -> bool:
+        """Whether others go before it."""
+        return self.key.startswith(BULK_QUEUE)
 
 
 class Source(Protocol):
     """Jobs one at a time. A delivery that is never acknowledged is delivered again, to whoever then takes."""
 
     async def take(self, *, urgent: bool = False) -> Delivery:
-        """The next delivery, transactional ones before bulk ones; with `urgent` never a bulk one.
+        """The next delivery, transactional ones before bulk ones (but see `Lane`); with `urgent` never a bulk one.
 
         Waits as long as there is none, outages included. A cancelled call has taken nothing.
         """
+
+    def put_back(self, delivery: Delivery) -> None:
+        """To be taken again, before all others of its class."""
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Never to be delivered again. Never raises: one whose connection is gone is passed over and comes again."""
@@ -48,25 +63,35 @@ class Source(Protocol):
     async def resume(self) -> None:
         """Takes from the queue again."""
 
+    async def expect(self, workers: int) -> None:
+        """So many take from it from now on: enough is in hand for them."""
+
 
 class Lane:
-    """Deliveries that wait for a worker; transactional ones are handed out first."""
+    """Deliveries that wait for a worker. Transactional ones are handed out first, so that a mailing delays none of them;
+    but of `TURN` that are taken while both wait one is a bulk one, so that a mailing ends even if the others never do."""
 
     def __init__(self) -> None:
         self._waiting: dict[bool, deque[Delivery]] = {False: deque(), True: deque()}
-        self._arrived = asyncio.Condition()
+        self._arrived = asyncio.Event()
+        self._overtaken = 0
 
-    async def put(self, delivery: Delivery, *, bulk: bool) -> None:
+    def put(self, delivery: Delivery) -> None:
         """Adds one; who waits for it is woken."""
-        async with self._arrived:
-            self._waiting[bulk].append(delivery)
-            self._arrived.notify_all()
+        self._waiting[delivery.bulk].append(delivery)
+        self._arrived.set()
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Adds one before all others of its class."""
+        self._waiting[delivery.bulk].appendleft(delivery)
+        self._arrived.set()
 
     async def get(self, *, urgent: bool) -> Delivery:
         """Removes the first one; see `Source.take`."""
-        async with self._arrived:
-            await self._arrived.wait_for(lambda: self._waiting[False] or (not urgent and self._waiting[True]))
-            return self._waiting[False].popleft() if self._waiting[False] else self._waiting[True].popleft()
+        while (delivery := self._next(urgent)) is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return delivery
 
     def clear(self) -> list[Delivery]:
         """Removes and returns all."""
@@ -75,13 +100,26 @@ class Lane:
             waiting.clear()
         return taken
 
+    def _next(self, urgent: bool) -> Delivery | None:
+        first, bulk = self._waiting[False], self._waiting[True]
+        if first and (urgent or not bulk):
+            return first.popleft()
+        if first and self._overtaken < TURN - 1:
+            self._overtaken += 1
+            return first.popleft()
+        if bulk and not urgent:
+            self._overtaken = 0
+            return bulk.popleft()
+        return None
+
 
 class RabbitSource:
     """A `Source` on the queues of RabbitMQ. `run` consumes until it is cancelled; outages are waited out and told once."""
 
     def __init__(self, url: str, workers: int, outage: Outage | None = None) -> None:
         self._outage = outage or Outage("RabbitMQ")
-        self._link = Link(url, self._outage, prefetch=workers * PREFETCH_PER_WORKER)
+        self._link = Link(url, self._outage)
+        self._prefetch = workers * PREFETCH_PER_WORKER
         self._lane = Lane()
         self._unacknowledged: dict[int, None] = {}  # delivery tags in the order of the broker
         self._channel: AbstractChannel | None = None
@@ -117,6 +155,10 @@ class RabbitSource:
             if self._is_ours(delivery):
                 return delivery
 
+    def put_back(self, delivery: Delivery) -> None:
+        """See `Source.put_back`."""
+        self._lane.put_back(delivery)
+
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """See `Source.acknowledge`. One frame for all up to the first that is not done, one for each of the others."""
         messages = {tag: message for d in deliveries if (message := self._message(d)) and (tag := message.delivery_tag)}
@@ -138,6 +180,26 @@ class RabbitSource:
     async def pause(self) -> Sequence[Delivery]:
         """See `Source.pause`."""
         self._wanted.clear()
+        await self._end_consumers()
+        return [delivery for delivery in self._lane.clear() if self._is_ours(delivery)]
+
+    async def resume(self) -> None:
+        """See `Source.resume`."""
+        self._wanted.set()
+
+    async def expect(self, workers: int) -> None:
+        """See `Source.expect`. A prefetch holds for the consumers that begin after it was set."""
+        if workers * PREFETCH_PER_WORKER > self._prefetch:
+            self._prefetch = workers * PREFETCH_PER_WORKER
+            await self._end_consumers()
+
+    async def close(self) -> None:
+        """Closes the connection: what is not acknowledged goes back to its queue. `run` must have been cancelled before."""
+        self._outage.end(self)
+        await self._link.close()
+
+    async def _end_consumers(self) -> None:
+        """What is in hand stays in hand; `run` begins anew unless it is paused."""
         async with self._changing:
             consumers, self._consumers = self._consumers, []
             try:
@@ -146,16 +208,6 @@ class RabbitSource:
             except BROKEN as error:
                 logger.debug("the consumer was gone already: %s", problem(error))
             self._ended.set()
-        return [delivery for delivery in self._lane.clear() if self._is_ours(delivery)]
-
-    async def resume(self) -> None:
-        """See `Source.resume`."""
-        self._wanted.set()
-
-    async def close(self) -> None:
-        """Closes the connection: what is not acknowledged goes back to its queue. `run` must have been cancelled before."""
-        self._outage.end(self)
-        await self._link.close()
 
     async def _consume(self, channel: AbstractChannel) -> None:
         async with self._changing:
@@ -169,9 +221,10 @@ class RabbitSource:
                 channel.close_callbacks.add(self._on_close)
                 inner = await channel.get_underlay_channel()
                 inner.on_consumer_cancel_callbacks.add(partial(self._on_cancel, channel))
+            await channel.set_qos(prefetch_count=self._prefetch, timeout=10)
             for name in (TRANSACTIONAL_QUEUE, BULK_QUEUE):
                 queue = await channel.get_queue(name, ensure=True)
-                receive = partial(self._receive, channel, name == BULK_QUEUE)
+                receive = partial(self._receive, channel)
                 self._consumers.append((queue, await queue.consume(receive, timeout=10)))
 
     def _on_close(self, channel: AbstractChannel | None, _: BaseException | None) -> None:
@@ -184,15 +237,17 @@ class RabbitSource:
         self._link.lost(channel)
         self._on_close(channel, None)
 
-    async def _receive(self, channel: AbstractChannel, bulk: bool, message: AbstractIncomingMessage) -> None:
+    async def _receive(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
         if not self._wanted.is_set():
             await message.nack(requeue=True)  # it was on its way when the consumer was cancelled
         elif channel is self._channel and message.delivery_tag is not None:
             self._unacknowledged[message.delivery_tag] = None
             attempt = message.headers.get(ATTEMPT_HEADER)
             known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
-            delivery = Delivery(message.body, message.routing_key or "", known, (channel, message))
-            await self._lane.put(delivery, bulk=bulk)
+            due = message.headers.get(DUE_HEADER)
+            appointment = due / 1000 if isinstance(due, int) else None
+            mark = (channel, message)
+            self._lane.put(Delivery(message.body, message.routing_key or "", known, mark, _lost(message), appointment))
 
     def _is_ours(self, delivery: Delivery) -> bool:
         return self._message(delivery) is not None
@@ -204,3 +259,10 @@ class RabbitSource:
             case (channel, AbstractIncomingMessage() as message) if channel is current and current and not current.is_closed:
                 return message
         return None
+
+
+def _lost(message: AbstractIncomingMessage) -> int:
+    """Quorum queues count it; for a message of any other queue it is known only that there was at least one."""
+    counted, before = (message.headers.get(name) for name in (DELIVERY_COUNT_HEADER, LOST_HEADER))
+    known = counted if isinstance(counted, int) else 0
+    return max(known, int(bool(message.redelivered))) + (before if isinstance(before, int) else 0)

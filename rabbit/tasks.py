@@ -1,10 +1,12 @@
 """What the pool can do: a registry of tasks by name, passed in and not filled by imports."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from activity.jobs import Job
-from activity.outcomes import Outcome
+from activity.outcomes import Dead, Outcome, Retry, Sent
 
 
 class Permission(Protocol):
@@ -23,6 +25,9 @@ tried again. If it is cancelled or raises after it was granted, the outcome is `
 """
 
 
+Function = Callable[[Any], Awaitable[Any]]
+
+
 class Tasks:
     """Tasks by the name that stands in a job (`Job.task`)."""
 
@@ -37,6 +42,27 @@ class Tasks:
                 raise ValueError(f"there is a task {name!r} already")
             self._by_name[name] = task
             return task
+
+        return register
+
+    def function(self, name: str) -> Callable[[Function], Function]:
+        """Decorator that registers a function of a job's data (`Pool.map`: of an item) as a task that keeps its value.
+
+        It computes first and is claimed then, so a crash repeats it: it may read and compute, and change only what may be
+        changed twice. What it raises is tried again; a value that can't be JSON is dead.
+        """
+
+        def register(function: Function) -> Function:
+            async def compute(job: Job, permission: Permission) -> Outcome:
+                value = await function(job.event.get("data"))
+                try:
+                    msgspec.json.encode(value)
+                except Exception as error:  # noqa: BLE001 - whatever it made, it is not JSON
+                    return Dead("bad-value", f"{type(error).__name__}: {error}")
+                return Sent(value=value) if await permission() else Retry("not permitted")
+
+            self.task(name)(compute)
+            return function
 
         return register
 

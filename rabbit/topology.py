@@ -19,6 +19,7 @@ from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, ChannelPre
 from activity.errors import Mismatch, Unreachable
 from activity.names import (
     BULK_QUEUE,
+    CONTROL_EXCHANGE,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
@@ -36,8 +37,8 @@ Arguments = Mapping[str, str | int]
 DELIVERY_LIMIT: Final = 100
 """How often the broker hands out a job that is never acknowledged (its worker dies of it) before it goes to `email.dead`.
 
-Attempts are counted in a header; this limit only stops a job that kills each mailer that takes it. It is high since
-every lost connection counts as well, and explicit since RabbitMQ 4 has one of 20 by itself.
+Attempts are counted in a header, and what kills mailers in the ledger (`activity.claims.KILLS`); this limit only stops what kills
+them before they can ask it. It is high since every lost connection counts as well, and explicit since RabbitMQ 4 has one of 20.
 """
 NO_LIMIT: Final = 2**31 - 1
 """For the queue of dead letters: at the default limit of RabbitMQ 4 a message without a dead-letter exchange is deleted."""
@@ -60,6 +61,7 @@ EXCHANGES: Final[Mapping[str, str]] = {
     RETRY_EXCHANGE: "headers",
     DEAD_EXCHANGE: "direct",
     LIFECYCLE_EXCHANGE: "fanout",
+    CONTROL_EXCHANGE: "fanout",
 }
 
 # At-least-once needs a quorum queue and reject-publish: without the latter RabbitMQ falls back to at-most-once silently.

@@ -5,10 +5,12 @@ from typing import Protocol
 
 from activity.claims import Answer, Claim
 from activity.jobs import Job, JobState
+from activity.outcomes import Outcome
 from activity.replay import Known
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import Settlement
 from store.log import Appended, Difference, Entry
+from store.schedule import Due
 
 
 class Log(Protocol):
@@ -44,7 +46,10 @@ class Claims(Protocol):
     """
 
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
-        """The answers, in the order of the claims, each as if made after the ones before it."""
+        """The answers, in the order of the claims, each as if made after the ones before it.
+
+        A job that gets a `Later` is kept here, byte for byte. A claim of a job that has ended is counted as a repeat of it.
+        """
 
     async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
         """Put down as `unknown`, attempt 0, those jobs that the ledger does not know.
@@ -55,6 +60,33 @@ class Claims(Protocol):
 
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
         """Whether each was written down; False if the attempt is settled already or somebody else's by now."""
+
+
+class Wishes(Protocol):
+    """What a person may want of a job. One transaction each; raises Unreachable while the store is away."""
+
+    async def cancel(self, id: str, now: float) -> str | None:
+        """Nobody gets the job from now on: it is `cancelled`, also if the ledger has not heard of it so far.
+
+        Returns why it can't be any more (it is being sent, it has ended), or None.
+        """
+
+    async def move(self, id: str, due: float, now: float) -> str | None:
+        """Nobody gets the job before `due`. Returns why it can't be given another time, or None.
+
+        A job whose message is on RabbitMQ waits there; only when that comes is it kept here. So it may come later than `due`.
+        """
+
+
+class Schedule(Protocol):
+    """The jobs that wait here for their time. Raises Unreachable while the store is away."""
+
+    async def take(self, owner: str, until: float, now: float, limit: int) -> list[Due]:
+        """At most `limit` jobs that are due, longest due first, for `owner` to publish. No one else gets them before `until`."""
+
+    async def published(self, ids: Sequence[str], owner: str, now: float) -> list[str]:
+        """They are on their queues: from now on they wait there. Returns those that `owner` still had; the others were moved,
+        cancelled, begun by who got the message, or taken by another who will publish them too."""
 
 
 class JobList(Protocol):
@@ -71,8 +103,28 @@ class JobList(Protocol):
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What the ledger knows of those of the jobs that it has heard of."""
 
+    async def scheduled(self, *, user: str | None = None, limit: int = 100, after: str | None = None) -> list[JobRow]:
+        """At most `limit` jobs that wait for their time, the next one first; `after` as above."""
+
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state; every state is there."""
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         """The attempts at a job, oldest first."""
+
+
+class Outcomes(Protocol):
+    """What came of jobs. Raises Unreachable while the store is away."""
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        """State, number of the newest attempt and what came of it, for those of `ids` (a few hundred) that have ended."""
+
+
+class Switches(Protocol):
+    """What people set while Chopar runs. Raises Unreachable while the store is away."""
+
+    async def read(self, name: str) -> str | None:
+        """What was written last."""
+
+    async def write(self, name: str, value: str | None, now: float) -> None:
+        """Durable when it returns; None takes it away."""

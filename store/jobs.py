@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, cast, get_args
 
 import msgspec
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, select, tuple_
 
 from activity.jobs import JobClass, JobState
 from activity.outcomes import Outcome
@@ -16,7 +16,8 @@ from store.schema import attempt, job
 class JobRow(msgspec.Struct, frozen=True):
     """A job as it stands. Times are Unix seconds; `owner` holds its newest attempt until `until` while it is `sending`.
 
-    `doubtful` attempts have an outcome that nobody knows: each may have been a mail that was sent.
+    `doubtful` attempts have an outcome that nobody knows: each may have been a mail that was sent. While it is `scheduled` nobody
+    gets it before `due`. `repeats`: how many messages came after it had ended. The others: see `activity.claims.JobRecord`.
     """
 
     id: str
@@ -36,6 +37,10 @@ class JobRow(msgspec.Struct, frozen=True):
     updated: float
     reason: str
     doubtful: int
+    due: float | None = None
+    suspected: int = 0
+    abandoned: int = 0
+    repeats: int = 0
 
 
 class AttemptRow(msgspec.Struct, frozen=True):
@@ -104,6 +109,18 @@ class Jobs:
                 found |= {id: Known(state, attempt) for id, state, attempt in await connection.execute(wanted)}
         return found
 
+    async def scheduled(self, *, user: str | None = None, limit: int = 100, after: str | None = None) -> list[JobRow]:
+        """See `JobList.scheduled`."""
+        query = select(job).where(job.c.state == "scheduled")
+        if user is not None:
+            query = query.where(job.c.user_id == user)
+        if after is not None:
+            query = query.where(
+                tuple_(job.c.due, job.c.id) > select(job.c.due, job.c.id).where(job.c.id == after).scalar_subquery()
+            )
+        async with self._database.reading() as connection:
+            return [JobRow(*row) for row in await connection.execute(query.order_by(job.c.due, job.c.id).limit(limit))]
+
     async def counts(self) -> dict[JobState, int]:
         """See `JobList.counts`."""
         found: dict[JobState, int] = dict.fromkeys(get_args(JobState), 0)
@@ -111,6 +128,17 @@ class Jobs:
             for state, number in await connection.execute(select(job.c.state, func.count()).group_by(job.c.state)):
                 found[cast(JobState, state)] = number
         return found
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        """See `Outcomes.outcomes`."""
+        if not ids:
+            return {}
+        newest = and_(attempt.c.job_id == job.c.id, attempt.c.number == job.c.attempt)
+        query = select(job.c.id, job.c.state, job.c.attempt, attempt.c.detail).outerjoin(attempt, newest)
+        query = query.where(job.c.id.in_(ids), job.c.state.not_in(("scheduled", "sending", "waiting")))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query)
+            return {id: (state, number, read_outcome(detail)) for id, state, number, detail in rows}
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         """See `JobList.attempts`."""

@@ -15,6 +15,8 @@ from store.ledger import Ledger
 from store.lock import exclusive
 from store.log import ActivityLog
 from store.migrating import upgrade
+from store.schedule import Schedule
+from store.switches import Switches
 
 PREPARE_TIMEOUT: Final = 120.0
 """Seconds to wait for another process that changes the tables."""
@@ -27,6 +29,8 @@ class Store:
         self._database = database
         self.log = ActivityLog(database)
         self.jobs = Jobs(database)
+        self.schedule = Schedule(database)
+        self.switches = Switches(database)
 
     def ledger(self, policy: Policy) -> Ledger:
         """The send ledger; `policy` is UNKNOWN_OUTCOME."""

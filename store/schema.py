@@ -3,6 +3,8 @@
     activity    one row an event that was accepted: the queryable activity log
     job         one row a job: how far it is, and who holds its newest attempt until when
     attempt     one row an attempt at a job: who did it, and what came of it
+    shelf       one row a job that waits here for its time, as it is then published
+    switch      what people set while it runs: `pause`, the mailers' pause that stands until it is taken back
 
 An event of the log that comes again after the sequencer forgot it has a position too; `repeats` is where it stood first.
 Text that came from outside (`time`, `sequence`) stays text, as it came. Times of our own are Unix seconds.
@@ -50,6 +52,7 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
 
 
 _ONCE: Final = "repeats IS NULL"
+_SCHEDULED: Final = "state = 'scheduled'"
 
 activity: Final = Table(
     "activity",
@@ -94,10 +97,15 @@ job: Final = Table(
     Column("updated", Double, nullable=False),
     Column("reason", Text, nullable=False),
     Column("doubtful", Integer, nullable=False),
+    Column("due", Double),
+    Column("suspected", Integer, nullable=False),
+    Column("abandoned", Integer, nullable=False),
+    Column("repeats", Integer, nullable=False),
     _one_of("state", get_args(JobState)),
     Index(None, "created", "id"),
     Index(None, "user_id", "created", "id"),
     Index(None, "state", "created", "id"),
+    Index(None, "due", "id", sqlite_where=text(_SCHEDULED), postgresql_where=text(_SCHEDULED)),
 )
 
 attempt: Final = Table(
@@ -112,4 +120,20 @@ attempt: Final = Table(
     Column("detail", Text),
     PrimaryKeyConstraint("job_id", "number"),
     _one_of("outcome", OUTCOMES),
+)
+
+shelf: Final = Table(
+    "shelf",
+    metadata,
+    Column("job_id", Text, ForeignKey("job.id"), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+switch: Final = Table(
+    "switch",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed", Double, nullable=False),
 )

@@ -30,7 +30,7 @@ SKIP: Final = os.environ.pop("CHOPAR_SKIP_BROKERS", "") == "1" and os.environ.ge
 RABBIT_ROOT: Final = os.environ.pop("CHOPAR_TEST_RABBIT_ROOT", "")
 
 HEAP_MB: Final = 128
-MARKS: Final = {"kafka": {"kafka_url", "private_kafka"}, "rabbitmq": {"rabbit_url", "private_rabbitmq"}}
+MARKS: Final = {"kafka": {"kafka_url", "private_kafka"}, "rabbitmq": {"rabbit_url", "private_rabbitmq", "disturbed_rabbitmq"}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,6 +75,14 @@ async def private_kafka(tmp_path: Path) -> AsyncIterator[Node[Kafka]]:
 async def private_rabbitmq(tmp_path: Path) -> AsyncIterator[Node[RabbitMQ]]:
     """A running RabbitMQ of the test's own, to `stop()`, `kill()` and `start()` again: same URL, same data."""
     async for node in _private(_rabbitmq(tmp_path / "private-rabbitmq")):
+        yield node
+
+
+@pytest.fixture(scope="session")
+def disturbed_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node[RabbitMQ]]:
+    """A running RabbitMQ for tests that disturb it and leave it well: alarms, connections that it closes."""
+    node = _rabbitmq(tmp_path_factory.mktemp("disturbed-rabbitmq"))
+    for _ in _session(node):
         yield node
 
 

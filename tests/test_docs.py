@@ -54,7 +54,7 @@ def test_the_readme_has_the_defaults() -> None:
     defaults = Settings()
     for name, written in rows().items():
         value = getattr(defaults, name.removeprefix("CHOPAR_").lower())
-        if value is None or value == "":
+        if value is None or str(value) == "":
             continue
         if isinstance(value, float):
             assert duration(written) == value, name

@@ -1,5 +1,6 @@
 """The ledger's rules, as a machine that claims, settles, dies and comes back in every order hypothesis can think of."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -8,7 +9,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from activity.claims import Again, Answer, Busy, Claim, Go, JobRecord, Over, Policy, answer, may_settle, state_after
+from activity.claims import (
+    KILLS_WORKER,
+    Again,
+    Answer,
+    Busy,
+    Claim,
+    Go,
+    JobRecord,
+    Later,
+    Over,
+    Policy,
+    answer,
+    is_suspect,
+    keeps_from_cancelling,
+    keeps_from_moving,
+    may_settle,
+    next_attempt,
+    state_after,
+)
 from activity.jobs import Job
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 
@@ -32,12 +51,16 @@ class Holder(msgspec.Struct):
 class Mailers(RuleBasedStateMachine):
     """One job, its messages on the broker, and what mailers do with them; any of them may die at any line.
 
-    A message is its attempt number. It is delivered again until it is acknowledged.
+    A message is its attempt number. It is delivered again until it is acknowledged. While the job waits for its time the ledger
+    has it: `shelf` is the attempt that it then asks for. A person may cancel it, or give it another time.
     """
 
-    @initialize(policy=st.sampled_from(["resend", "hold"]))
-    def begin(self, policy: Policy) -> None:
+    @initialize(policy=st.sampled_from(["resend", "hold"]), send_at=st.sampled_from([None, 5, 40]))
+    def begin(self, policy: Policy, send_at: int | None) -> None:
         self.policy: Policy = policy
+        self.job = msgspec.structs.replace(JOB, send_at=None if send_at is None else datetime.fromtimestamp(send_at, UTC))
+        self.due = send_at or 0.0
+        self.shelf: int | None = None
         self.now = 0.0
         self.record: JobRecord | None = None
         self.messages = [1]
@@ -49,17 +72,32 @@ class Mailers(RuleBasedStateMachine):
 
     # -- what the ledger does: one transaction each --------------------------------------------------------------------
 
-    def claim(self, message: int, owner: str) -> Answer:
+    def claim(self, message: int, owner: str, *, asks: bool = False) -> Answer:
         before = self.record
-        claim = Claim(JOB, message, owner, self.now + LEASE)
+        claim = Claim(self.job, message, owner, self.now + LEASE, asks, suspect=asks)
         got = answer(before, claim, self.now, self.policy)
-        if isinstance(got, Go):
+        if isinstance(got, Go) and asks:
+            if is_suspect(before, claim, got):
+                begun = before or JobRecord(JOB.id, "waiting", 0, "", 0.0)
+                self.record = msgspec.structs.replace(begun, suspected=begun.suspected + 1)
+        elif isinstance(got, Go):
+            assert self.now >= self.due, "a job got a Go before its time"
             repeated = before is not None and before.state == "sending" and before.owner == owner
             assert not self.ended, "an ended job got a Go"
             assert got.attempt > self.highest or (repeated and got.attempt == self.highest)
             assert repeated or not any(holder.until > self.now for holder in self.holders)
             self.highest = got.attempt
-            self.record = JobRecord(JOB.id, "sending", got.attempt, owner, claim.until)
+            abandoned = 0 if before is None else before.abandoned + (before.state == "sending" and not repeated)
+            self.record = JobRecord(JOB.id, "sending", got.attempt, owner, claim.until, abandoned=abandoned)
+            self.shelf = None
+        elif isinstance(got, Later):
+            self.shelf = self.shelf or next_attempt(before, claim)
+            self.record = before or JobRecord(JOB.id, "scheduled", 0, "", 0.0, due=got.due)
+        elif isinstance(got, Again) and isinstance(got.outcome, Dead) and before is not None and before.state != "dead":
+            assert got.outcome.reason == KILLS_WORKER
+            self.highest = max(self.highest, got.attempt)
+            self.record = JobRecord(JOB.id, "dead", got.attempt, owner, 0.0, got.outcome)
+            self.ended = True
         elif isinstance(got, Over):
             if before is not None and before.state != got.state:
                 self.record = msgspec.structs.replace(before, state=got.state)
@@ -78,6 +116,7 @@ class Mailers(RuleBasedStateMachine):
         self.highest = max(self.highest, attempt)
         self.record = JobRecord(JOB.id, state_after(outcome, self.policy), attempt, owner, 0.0, outcome)
         self.ended = self.record.state in ("sent", "dead", "unknown")
+        self.shelf = None
         return True
 
     # -- what a mailer does --------------------------------------------------------------------------------------------
@@ -89,14 +128,18 @@ class Mailers(RuleBasedStateMachine):
             return
         if isinstance(self.record.outcome, Dead):
             self.letters += 1
-        elif self.record.state == "waiting":
+        elif self.record.state in ("waiting", "scheduled"):  # moved before it was published
             self.messages.append(self.record.attempt + 1)
         if dies == "no":
             self.messages.remove(message)
 
-    def deliver(self, message: int, lost_answer: bool, dies: Literal["before", "between", "no"]) -> Holder | None:
+    def deliver(
+        self, message: int, lost_answer: bool, dies: Literal["before", "between", "no"], came_back: bool = False
+    ) -> Holder | None:
         self.owners += 1
         owner = f"o{self.owners}"
+        if came_back and isinstance(self.claim(message, owner, asks=True), Go) and dies == "before":
+            return None
         got = self.claim(message, owner)
         if lost_answer:
             got = self.claim(message, owner)
@@ -111,15 +154,44 @@ class Mailers(RuleBasedStateMachine):
                 self.follow_up(message, dies)
             case Over():
                 self.messages.remove(message)
+            case Later():
+                if dies != "before":
+                    self.messages.remove(message)
         return None
 
     @precondition(lambda self: self.messages)
-    @rule(data=st.data(), lost_answer=st.booleans(), dies=st.sampled_from(["before", "between", "no"]))
-    def a_message_comes(self, data: st.DataObject, lost_answer: bool, dies: Literal["before", "between", "no"]) -> None:
+    @rule(data=st.data(), lost_answer=st.booleans(), dies=st.sampled_from(["before", "between", "no"]), came_back=st.booleans())
+    def a_message_comes(
+        self, data: st.DataObject, lost_answer: bool, dies: Literal["before", "between", "no"], came_back: bool
+    ) -> None:
         held = {holder.message for holder in self.holders}
         free = [message for message in self.messages if message not in held]
-        if free and (holder := self.deliver(data.draw(st.sampled_from(free)), lost_answer, dies)):
+        if free and (holder := self.deliver(data.draw(st.sampled_from(free)), lost_answer, dies, came_back)):
             self.holders.append(holder)
+
+    def is_due(self) -> bool:
+        return self.shelf is not None and self.record is not None and self.record.state == "scheduled" and self.due <= self.now
+
+    @precondition(is_due)
+    @rule(dies=st.booleans())
+    def the_scheduler_publishes(self, dies: bool) -> None:
+        assert self.shelf is not None
+        self.messages.append(self.shelf)
+        if not dies:
+            assert self.record is not None
+            self.record, self.shelf = msgspec.structs.replace(self.record, state="waiting"), None
+
+    @rule()
+    def a_person_cancels(self) -> None:
+        if keeps_from_cancelling(self.record, self.now) is None:
+            self.record = JobRecord(JOB.id, "cancelled", 0 if self.record is None else self.record.attempt, "", 0.0)
+            self.ended, self.shelf = True, None
+
+    @rule(seconds=st.sampled_from([0.0, LEASE, 3 * LEASE]))
+    def a_person_moves_it(self, seconds: float) -> None:
+        if self.record is not None and keeps_from_moving(self.record) is None:
+            self.due = self.now + seconds
+            self.record = msgspec.structs.replace(self.record, state="scheduled", due=self.due)
 
     @precondition(lambda self: self.holders)
     @rule(data=st.data(), outcome=outcomes, dies=st.sampled_from(["before", "between", "no"]))
@@ -135,7 +207,7 @@ class Mailers(RuleBasedStateMachine):
     def a_holder_dies(self, data: st.DataObject) -> None:
         self.holders.remove(data.draw(st.sampled_from(self.holders)))
 
-    @precondition(lambda self: self.messages)
+    @precondition(lambda self: self.messages and self.now >= self.due)  # it asked whether the job has to wait before it began
     @rule(data=st.data(), outcome=st.sampled_from([Retry("no template"), Dead("bad address")]))
     def a_mailer_fails_before_its_claim(self, data: st.DataObject, outcome: Outcome) -> None:
         message = data.draw(st.sampled_from(self.messages))
@@ -158,7 +230,12 @@ class Mailers(RuleBasedStateMachine):
 
     @invariant()
     def the_job_is_not_lost(self) -> None:
-        assert self.messages or self.ended
+        assert self.messages or self.ended or self.shelf is not None
+
+    @invariant()
+    def no_one_has_a_cancelled_job(self) -> None:
+        if self.record is not None and self.record.state == "cancelled":
+            assert not any(holder.until > self.now for holder in self.holders)
 
     def teardown(self) -> None:
         """Everyone dies once more. Then nobody dies, and the job must come to its end."""
@@ -166,9 +243,13 @@ class Mailers(RuleBasedStateMachine):
             return
         self.holders = []
         for _ in range(100):
-            if not self.messages:
-                break
             self.now += LEASE
+            if self.is_due():
+                self.the_scheduler_publishes(dies=False)
+            if not self.messages:
+                if self.shelf is None:
+                    break
+                continue
             message = self.messages[0]
             holder = self.deliver(message, lost_answer=False, dies="no")
             if holder is not None:
@@ -176,7 +257,8 @@ class Mailers(RuleBasedStateMachine):
                 self.follow_up(message, "no")
         assert not self.messages, "a message comes again for ever"
         assert self.record is not None
-        assert self.record.state in ("sent", "dead", "unknown")
+        assert self.shelf is None
+        assert self.record.state in ("sent", "dead", "unknown", "cancelled")
         assert self.letters or self.record.state != "dead", "no dead letter for a dead job"
 
 
@@ -228,6 +310,86 @@ def test_answers(record: JobRecord | None, attempt: int, owner: str, now: float,
     claim = Claim(JOB, attempt, owner, now + LEASE)
     assert answer(record, claim, now, "resend") == resend
     assert answer(record, claim, now, "hold") == hold
+
+
+def scheduled(due: float, outcome: Outcome | None = None, attempt: int = 0) -> JobRecord:
+    return JobRecord("j", "scheduled", attempt, "", 0.0, outcome, due)
+
+
+SOON = msgspec.structs.replace(JOB, send_at=datetime.fromtimestamp(30, UTC))
+
+
+@pytest.mark.parametrize(
+    ("record", "job", "attempt", "now", "wanted"),
+    [
+        (None, SOON, 1, 29, Later(30.0)),
+        (None, SOON, 1, 30, Go(1)),
+        (scheduled(30), SOON, 1, 29, Later(30.0)),
+        (scheduled(30), SOON, 1, 30, Go(1)),
+        (scheduled(10), SOON, 1, 10, Go(1)),  # moved
+        (scheduled(99), SOON, 1, 98, Later(99.0)),
+        (scheduled(99), JOB, 1, 98, Later(99.0)),
+        (scheduled(9, RETRY, 2), JOB, 3, 9, Go(3)),
+        (scheduled(9, RETRY, 2), JOB, 2, 9, Again(RETRY, 2)),
+        (scheduled(9, UNKNOWN, 2), JOB, 3, 9, Go(3, doubt=True)),
+        (sending(), SOON, 2, 0, Busy(50.0)),  # it has begun, so it was due
+        (ended("cancelled", None), SOON, 1, 0, Over("cancelled")),
+    ],
+)
+def test_nobody_gets_a_job_before_it_is_due(record: JobRecord | None, job: Job, attempt: int, now: float, wanted: Answer) -> None:
+    for asks in (False, True):
+        assert answer(record, Claim(job, attempt, "b", now + LEASE, asks), now, "resend") == wanted
+
+
+def suspected(times: int) -> JobRecord:
+    return JobRecord("j", "waiting", 0, "", 0.0, suspected=times)
+
+
+@pytest.mark.parametrize(
+    ("record", "suspect", "wanted"),
+    [
+        (None, True, "go"),
+        (suspected(1), True, "go"),
+        (suspected(2), True, KILLS_WORKER),
+        (suspected(2), False, "go"),
+        (msgspec.structs.replace(sending(), abandoned=1), True, "go"),
+        (msgspec.structs.replace(sending(), abandoned=2), True, KILLS_WORKER),
+        (msgspec.structs.replace(sending(), abandoned=2), False, KILLS_WORKER),
+        (msgspec.structs.replace(sending(), suspected=2), True, "go"),  # its claim speaks for itself
+    ],
+)
+def test_a_job_that_ended_three_processes_is_dead(record: JobRecord | None, suspect: bool, wanted: str) -> None:
+    got = answer(record, Claim(JOB, 1, "b", 100.0, asks=True, suspect=suspect), 60.0, "resend")
+    match got:
+        case Again(Dead(reason)):
+            assert reason == wanted
+        case _:
+            assert isinstance(got, Go)
+            assert wanted == "go"
+
+
+def test_what_is_held_is_never_counted_as_a_killer() -> None:
+    record = msgspec.structs.replace(sending(), abandoned=2)
+    assert answer(record, Claim(JOB, 1, "b", 100.0), 60.0, "hold") == Over("unknown")
+
+
+@pytest.mark.parametrize(
+    ("record", "now", "cancel", "move"),
+    [
+        (None, 0, None, "the ledger has not heard of it"),
+        (scheduled(30), 0, None, None),
+        (waiting(RETRY), 0, None, None),
+        (sending(), 49, "it is being sent", "it is being sent"),
+        (sending(), 50, None, "it is being sent"),
+        (ended("sent", Sent()), 0, "it has ended: sent", "it has ended: sent"),
+        (ended("dead", DEAD), 0, "it has ended: dead", "it has ended: dead"),
+        (ended("unknown", UNKNOWN), 0, "it has ended: unknown", "it has ended: unknown"),
+        (ended("cancelled", None), 0, None, "it has ended: cancelled"),
+    ],
+)
+def test_what_a_person_may_still_want(record: JobRecord | None, now: float, cancel: str | None, move: str | None) -> None:
+    assert keeps_from_cancelling(record, now) == cancel
+    assert keeps_from_moving(record) == move
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Jobs: ids that recognise a repeat, and nothing else; bytes that name what is wrong with them."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activity.events import rfc3339
 from activity.jobs import NAMESPACE, VERSION, Job, decode_job, encode_job, job_id
 
 JOB = Job(
@@ -51,6 +53,21 @@ def test_a_job_goes_through_bytes() -> None:
     assert raw.index(b'"a":2') < raw.index(b'"b":1'), "keys are sorted"
 
 
+def test_a_job_may_have_a_time() -> None:
+    at = datetime(2026, 1, 31, 9, 30, 0, 125_000, UTC)
+    later = msgspec.structs.replace(JOB, send_at=at)
+    assert (later.due, JOB.due) == (at.timestamp(), None)
+    assert decode_job(encode_job(later)) == later
+    assert decode_job(changed(send_at="gone")).send_at is None, "a job of an older version"
+
+
+@pytest.mark.parametrize(("text", "year"), [("9999-12-31T23:59:59-05:00", 9999), ("0001-01-01T00:00:00+05:00", 1970)])
+def test_a_time_at_the_end_of_time_can_be_shown(text: str, year: int) -> None:
+    due = decode_job(changed(send_at=text)).due
+    assert due is not None
+    assert rfc3339(due).startswith(str(year))
+
+
 def changed(**changes: Any) -> bytes:
     job = msgspec.json.decode(encode_job(JOB)) | changes
     return msgspec.json.encode({name: value for name, value in job.items() if value != "gone"})
@@ -66,6 +83,8 @@ def changed(**changes: Any) -> bytes:
         ({"class": "urgent"}, r"\$\.class"),
         ({"event": []}, r"\$\.event"),
         ({"attempts": 1}, "`attempts`"),
+        ({"send_at": "soon"}, r"\$\.send_at"),
+        ({"send_at": "2026-01-31T09:30:00"}, r"\$\.send_at"),
         ({"version": VERSION + 1}, r"Expected version 1, got 2 - at `\$\.version`"),
     ],
 )

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity import names
-from activity.retry import TIERS, backoff, tier
+from activity.retry import TIERS, backoff, tier, tier_within
 
 _BASES = st.floats(0.1, 4096)
 _JITTER = st.floats(0, 1, exclude_max=True)
@@ -47,3 +47,10 @@ def test_the_longest_delay_is_the_longest_there_is() -> None:
 def test_each_delay_has_a_queue_of_its_own() -> None:
     assert names.delay_queue(TIERS[0]) == "chopar.retry.1s"
     assert len({names.delay_queue(delay) for delay in TIERS}) == 13
+
+
+@given(st.floats(-10, 10_000))
+def test_a_delay_within_a_wait_is_the_longest_that_is_not_longer(seconds: float) -> None:
+    delay = tier_within(seconds)
+    assert delay <= max(seconds, TIERS[0])
+    assert not any(delay < other <= seconds for other in TIERS)

@@ -1,6 +1,7 @@
 """Rules: what a rules file may say, and the jobs that an event makes."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -65,7 +66,14 @@ def test_a_file_without_rules_makes_no_jobs() -> None:
         ("rule = 1", r"rules.toml: a rule is written as a table \[\[rule\]\]"),
         ("rule = [1]", r"rules.toml: a rule is written as a table \[\[rule\]\]"),
         ("[rule]\nname = 'x'", r"rules.toml: a rule is written as a table \[\[rule\]\]"),
-        (rule(delay="1h"), "line 1: delay: there is no such key; a rule has name, on, to, class, template"),
+        (
+            rule(dealy="1h"),
+            "line 1: dealy: there is no such key; a rule has name, on, to, class, template, unsubscribe, delay, send_at",
+        ),
+        ("\n\n" + rule(delay="soon"), "line 3: delay: expected a duration"),
+        (rule(send_at="tomorrow"), "line 1: send_at: 'tomorrow' is no time"),
+        (rule(send_at="{{ x"), "line 1: send_at: unexpected end of template"),
+        (rule(delay="1h", send_at="{{ x }}"), "line 1: delay: send_at is there too"),
         ("\n" + rule(name=None), "line 2: name: a text was expected"),
         (rule(on=""), "line 1: on: a text was expected"),
         (rule(to=None) + "to = 7", "line 1: to: a text was expected"),
@@ -229,6 +237,25 @@ def test_data_that_cannot_be_read_is_refused_but_only_where_a_rule_matches(data:
     assert refused.reason == "rule"
     assert refused.problem.startswith("data can't be read: ")
     assert parsed(rule(on="order.*")).jobs(record) == ([], [])
+
+
+def test_a_job_may_be_due_later() -> None:
+    timed = msgspec.structs.replace(logged(data=b'{"email":"a@b.example"}'), received="2026-01-31T09:30:00.125Z")
+    [job], _ = parsed(rule(delay="2h")).jobs(timed)
+    assert job.send_at == datetime(2026, 1, 31, 11, 30, 0, 125_000, UTC)
+    assert encode_job(parsed(rule(delay="2h")).jobs(timed)[0][0]) == encode_job(parsed(rule(delay="2h")).jobs(timed)[0][0])
+
+
+def test_an_event_that_names_no_time_is_refused_with_the_rule_and_the_key() -> None:
+    def at(text: str) -> Expression:
+        return lambda seen: str(seen["data"]["at"]) if "{{" in text else text
+
+    rules = parse_rules(rule(send_at="{{ at }}"), "rules.toml", at, TEMPLATES)
+    [job], _ = rules.jobs(logged(data=b'{"at":"2026-02-01T05:00:00Z"}'))
+    assert job.due == datetime(2026, 2, 1, 5, tzinfo=UTC).timestamp()
+    jobs, [refused] = rules.jobs(logged(data=b'{"at":"whenever"}'))
+    assert (jobs, refused.reason) == ([], "rule")
+    assert refused.problem.startswith("rule welcome: send_at: 'whenever' is no time; RFC 3339")
 
 
 def test_an_event_without_data_has_none() -> None:

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activity.domains import DomainLimits, Limit
 from activity.errors import SettingError
-from activity.settings import Settings, duration, parse_settings, redact, variables
+from activity.retry import Span
+from activity.settings import RetryKinds, Settings, duration, parse_settings, redact, variables
+
+KINDS = "connection=1s..1m; busy=500ms..1.5h"
+DOMAINS = "gmail.com=2,10/s; *=4"
 
 EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_KAFKA_URL": ("kafka://k.example:9092", "kafka://k.example:9092"),
@@ -31,6 +36,8 @@ EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_MAX_ATTEMPTS": ("1", 1),
     "CHOPAR_RETRY_BASE": ("2 s", 2.0),
     "CHOPAR_RETRY_CAP": ("10m", 600.0),
+    "CHOPAR_RETRY_KINDS": (KINDS, RetryKinds(KINDS, {"connection": Span(1.0, 60.0), "busy": Span(0.5, 5400.0)})),
+    "CHOPAR_DOMAIN_LIMITS": (DOMAINS, DomainLimits(DOMAINS, {"gmail.com": Limit(2, 0.1), "*": Limit(4, 0.0)})),
     "CHOPAR_UNKNOWN_OUTCOME": ("hold", "hold"),
     "CHOPAR_SMTP_TIMEOUT": ("1min", 60.0),
     "CHOPAR_MAVEN_URL": ("https://maven.example/", "https://maven.example/"),
@@ -89,6 +96,11 @@ def test_an_unknown_variable_is_named_with_those_there_are(name: str) -> None:
         ("TABLE_STORE", ["RocksDB", "sqlite", "memory://"]),
         ("RETRY_BASE", ["0", "4097"]),
         ("RETRY_CAP", ["999ms", "25h"]),
+        ("RETRY_KINDS", ["x=1s..1m", "busy", "busy=1s", "busy=1s..0", "busy=2m..1m", "busy=1s..1m;busy=1s..1m", "busy=..1m"]),
+        (
+            "DOMAIN_LIMITS",
+            ["gmail.com", "gmail.com=", "=2", "a.b=0", "a.b=2,3", "a.b=1/s,2/s", "a.b=1/d", "a b=1", "a.b=1;A.B=2"],
+        ),
         ("SMTP_TIMEOUT", ["0.5", "11m"]),
         ("UNKNOWN_OUTCOME", ["drop", "Hold"]),
         ("MAVEN_URL", ["ftp://maven.example", "maven"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activity.domains import parse_limits
 from activity.settings import Settings, parse_settings
 from chopar.environment import environment_of, variables_of
 
@@ -18,6 +19,7 @@ from chopar.environment import environment_of, variables_of
         gap_timeout=st.integers(1, 10**6).map(lambda number: number / 10),
         retry_base=st.integers(1, 9).map(lambda number: number / 10),
         partitions=st.integers(1, 1024),
+        domain_limits=st.sampled_from(["", "gmail.com=2,10/s; *=4"]).map(parse_limits),
         unknown_outcome=st.sampled_from(["resend", "hold"]),
         data_dir=st.sampled_from([Path(".chopar"), Path("/var/lib/chopar")]),
     )

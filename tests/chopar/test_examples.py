@@ -1,5 +1,7 @@
 """The sample files are what their names say."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +36,12 @@ def test_keyed_lines_have_their_subject_as_key() -> None:
     for line in lines:
         key, _, value = line.partition(b"|")
         assert not isinstance(decode(key, value), Refused)
+
+
+def test_a_pool_for_a_task_of_ones_own() -> None:
+    command = [sys.executable, "examples/thumbnails.py", "setup.cfg", "no-such-file", "LICENSE"]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120)
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["1 of 3", "2 of 3", "3 of 3"], done.stderr
+    assert lines[-1] == "3 of 3: no-such-file dead"
+    assert done.returncode == 1

@@ -8,14 +8,16 @@ from activity.names import (
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
+    DUE_HEADER,
     JOB_HEADER,
+    LOST_HEADER,
     REASON_HEADER,
     REPLY_HEADER,
     RETRY_EXCHANGE,
 )
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
-from activity.retry import TIERS
-from rabbit.consequences import SHORT, Terms, letter_after, put_off, settled
+from activity.retry import TIERS, Span
+from rabbit.consequences import SHORT, Terms, appointed, letter_after, put_off, settled
 from rabbit.letters import Letter
 from tests.rabbit.orders import make_job
 
@@ -80,3 +82,30 @@ def test_every_delay_is_one_there_is_a_queue_for(seconds: float, attempt: int, j
     for letter in (put_off(JOB, BODY, attempt, seconds), after(Retry("x", after=seconds), attempt, jitter=jitter)):
         assert letter is not None
         assert letter.headers[DELAY_HEADER] in TIERS
+
+
+def test_each_kind_of_failure_may_have_a_backoff_of_its_own() -> None:
+    terms = Terms(base=1.0, cap=3600.0, kinds={"connection": Span(100.0, 1000.0), "unknown": Span(16.0, 16.0)})
+    outcomes: list[tuple[Outcome, int]] = [
+        (Retry("451"), 1),
+        (Retry("lost", kind="connection"), 128),
+        (Retry("raised", kind="failed"), 1),
+        (Unknown("lost"), 16),
+    ]
+    for outcome, delay in outcomes:
+        letter = after(outcome, terms=terms)
+        assert letter is not None
+        assert letter.headers[DELAY_HEADER] == delay
+
+
+@given(wait=st.floats(-10, 10_000))
+def test_who_has_an_appointment_comes_before_it_and_keeps_it(wait: float) -> None:
+    letter = appointed(JOB, BODY, 3, 5000.0 + wait, 5000.0)
+    assert letter.headers[ATTEMPT_HEADER] == 3
+    assert letter.headers[DUE_HEADER] == int((5000.0 + wait) * 1000)
+    assert 1 <= int(letter.headers[DELAY_HEADER]) <= max(wait, 1)
+
+
+def test_an_appointment_does_not_forget_how_often_the_job_was_lost() -> None:
+    assert appointed(JOB, BODY, 1, 60.0, 0.0, lost=2).headers[LOST_HEADER] == 2
+    assert LOST_HEADER not in appointed(JOB, BODY, 1, 60.0, 0.0).headers

@@ -36,6 +36,7 @@ async def test_repeats_of_a_job_are_sent_once(url: str | None) -> None:
         await works.until(make_job(1000), "sent")
     assert set(works.inbox.ids.values()) == {1}
     assert len(works.inbox.ids) == 21
+    assert all(row.repeats for row in await works.ledger.jobs() if row.id != make_job(1000).id)
 
 
 async def test_a_refusal_for_now_is_tried_again_later(url: str | None) -> None:

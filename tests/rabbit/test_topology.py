@@ -7,6 +7,7 @@ import pytest
 from activity.errors import Mismatch, Unreachable
 from activity.names import (
     BULK_QUEUE,
+    CONTROL_EXCHANGE,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     JOBS_EXCHANGE,
@@ -29,7 +30,7 @@ async def test_declaring_again_and_twice_at_once_changes_nothing(rabbit: str) ->
 
 
 async def test_the_names_are_those_of_the_contract() -> None:
-    assert set(topology.EXCHANGES) == {JOBS_EXCHANGE, RETRY_EXCHANGE, DEAD_EXCHANGE, LIFECYCLE_EXCHANGE}
+    assert set(topology.EXCHANGES) == {JOBS_EXCHANGE, RETRY_EXCHANGE, DEAD_EXCHANGE, LIFECYCLE_EXCHANGE, CONTROL_EXCHANGE}
     delays = {delay_queue(2**power) for power in range(13)}
     assert {queue.name for queue in topology.QUEUES} == {TRANSACTIONAL_QUEUE, BULK_QUEUE, DEAD_QUEUE} | delays
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from activity.claims import Policy
+from activity.domains import parse_limits
 from activity.jobs import Job
 from activity.names import DEAD_QUEUE
 from activity.outcomes import Outcome
+from activity.throttle import CALM
 from rabbit.channel import ChannelSource
 from rabbit.consequences import Terms
 from rabbit.letters import Letter
@@ -33,7 +35,16 @@ TEMPLATES = Path("templates")
 class Works:
     """Its parts, and what a test wants to do with them. `url` is None for a source in memory."""
 
-    def __init__(self, url: str | None, inbox: Inbox, policy: Policy = "resend", timeout: float = 30.0, **terms: Any) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        inbox: Inbox,
+        policy: Policy = "resend",
+        timeout: float = 30.0,
+        domains: str = "",
+        calm: float = CALM,
+        **terms: Any,
+    ) -> None:
         self.url, self.inbox = url, inbox
         self.ledger = MemoryLedger(policy)
         self.listener = FakeListener()
@@ -51,11 +62,12 @@ class Works:
             source=self.source,
             outbox=self.outbox,
             ledger=self.ledger,
+            outcomes=self.ledger,
             tasks=self.tasks,
             listener=self.listener,
             probe=self.mailer.answers,
             terms=Terms(base=0.1, cap=0.5, policy=policy, **terms),
-            limits=Limits(4, timeout),
+            limits=Limits(4, timeout, parse_limits(domains).by_domain, calm),
         )
 
     async def start(self) -> None:
@@ -84,6 +96,12 @@ class Works:
             while (found := await self.ledger.job(job.id)) is None or found.job.state not in states:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             await self.pool.settled()
+
+    async def until_claimed(self, job: Job, within: float = 60.0) -> None:
+        """Waits until a worker has the ledger's leave to send it."""
+        async with asyncio.timeout(within):
+            while (found := await self.ledger.job(job.id)) is None or found.job.state != "sending":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def attempt(self, job: Job) -> tuple[int, Outcome | None]:
         """The number and the outcome of its newest attempt."""

@@ -8,14 +8,14 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from activity.claims import Policy
-from store.interfaces import Claims, JobList, Log
+from store.interfaces import Claims, JobList, Log, Schedule, Wishes
 from store.opening import Store, open_store
 from tests.store import server
 from tests.store.fakes import MemoryLedger, MemoryLog
@@ -23,7 +23,13 @@ from tests.store.fakes import MemoryLedger, MemoryLog
 # Taken out of the environment: Chopar refuses a CHOPAR_ variable that it does not know.
 GIVEN: Final = os.environ.pop("CHOPAR_TEST_POSTGRES_URL", "")
 
-MakeLedger = Callable[[Policy], tuple[Claims, JobList]]
+
+class FullLedger(Claims, Wishes, Protocol):
+    """All that changes the ledger."""
+
+
+MakeLedger = Callable[[Policy], tuple[FullLedger, JobList]]
+Kept = tuple[FullLedger, JobList, Schedule]
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +109,19 @@ def log(any_store: Store | None) -> Log:
 def make_ledger(any_store: Store | None) -> MakeLedger:
     """Makes an empty ledger of each kind, and its read side."""
 
-    def make(policy: Policy) -> tuple[Claims, JobList]:
+    def make(policy: Policy) -> tuple[FullLedger, JobList]:
         if any_store is None:
             fake = MemoryLedger(policy)
             return fake, fake
         return any_store.ledger(policy), any_store.jobs
 
     return make
+
+
+@pytest.fixture
+def kept(any_store: Store | None) -> Kept:
+    """An empty ledger of each kind with `resend`, its read side, and its schedule."""
+    if any_store is None:
+        fake = MemoryLedger("resend")
+        return fake, fake, fake
+    return any_store.ledger("resend"), any_store.jobs, any_store.schedule

@@ -1,17 +1,36 @@
 """The store in memory, for tests of what uses it. Passes the tests that the real one passes."""
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
-from activity.claims import Answer, Claim, Go, JobRecord, Over, Policy, answer, may_settle, state_after
-from activity.jobs import Job, JobState
-from activity.outcomes import Unknown
+from activity.claims import (
+    Again,
+    Answer,
+    Claim,
+    Go,
+    JobRecord,
+    Later,
+    Over,
+    Policy,
+    answer,
+    is_suspect,
+    keeps_from_cancelling,
+    keeps_from_moving,
+    may_settle,
+    next_attempt,
+    state_after,
+)
+from activity.jobs import Job, JobState, encode_job
+from activity.outcomes import Dead, Outcome, Unknown
 from activity.replay import Known
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import LEASE_OVER, Settlement
 from store.log import Appended, Difference, Entry
+from store.schedule import Due
+
+_UNDER_WAY = ("scheduled", "sending", "waiting")
 
 
 class MemoryLog:
@@ -70,13 +89,14 @@ def _storable(entry: Entry) -> bool:
 
 
 class MemoryLedger:
-    """See `store.interfaces.Claims` and `store.interfaces.JobList`."""
+    """See `Claims`, `Wishes`, `Schedule` and `JobList` in `store.interfaces`."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._records: dict[str, JobRecord] = {}
         self._rows: dict[str, JobRow] = {}
         self._attempts: dict[tuple[str, int], AttemptRow] = {}
+        self._shelf: dict[str, Due] = {}
 
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         return [self._claim(claim, now) for claim in claims]
@@ -85,21 +105,51 @@ class MemoryLedger:
         id = claim.job.id
         record = self._records.get(id)
         got = answer(record, claim, now, self._policy)
-        if isinstance(got, Go):
-            if record is None or record.attempt != got.attempt:
-                self._doubt(id, now)
-                self._attempts[id, got.attempt] = AttemptRow(id, got.attempt, claim.owner, now, None, None)
-            self._write(claim.job, JobRecord(id, "sending", got.attempt, claim.owner, claim.until), now)
-        elif isinstance(got, Over) and record is not None and record.state != got.state:
-            self._doubt(id, now)
-            self._write(claim.job, replace(record, state=got.state, until=0.0), now)
+        if id in self._rows:
+            ended = record is not None and record.state in ("sent", "dead", "cancelled", "unknown")
+            self._rows[id] = replace(self._rows[id], **_facts(claim.job), repeats=self._rows[id].repeats + ended)
+        match got:
+            case Go():
+                self._go(record, claim, got, now)
+            case Later(due):
+                job = claim.job
+                due_then = Due(id, next_attempt(record, claim), encode_job(job), job.job_class, job.rule, job.user)
+                self._shelf.setdefault(id, due_then)
+                if record is None:
+                    self._write(claim.job, JobRecord(id, "scheduled", 0, "", 0.0, due=due), now)
+            case Over() if record is not None and record.state != got.state:
+                self._doubt(id, Unknown(LEASE_OVER), now)
+                self._write(claim.job, replace(record, state=got.state, until=0.0), now)
+            case Again(Dead() as outcome, number) if record is not None and record.state != "dead":
+                if record.state == "sending":
+                    self._doubt(id, outcome, now)
+                else:
+                    self._attempts[id, number] = AttemptRow(id, number, claim.owner, now, now, outcome)
+                self._write(claim.job, JobRecord(id, "dead", number, claim.owner, 0.0, outcome, record.due), now)
+                self._rows[id] = replace(self._rows[id], reason=outcome.reason)
         return got
 
-    def _doubt(self, id: str, now: float) -> None:
+    def _go(self, record: JobRecord | None, claim: Claim, got: Go, now: float) -> None:
+        id = claim.job.id
+        before = record or JobRecord(id, "waiting", 0, "", 0.0, due=claim.job.due)
+        if claim.asks:
+            if is_suspect(record, claim, got):
+                self._write(claim.job, replace(before, suspected=before.suspected + 1), now)
+            return
+        abandoned = before.abandoned
+        if before.attempt != got.attempt:
+            abandoned += before.state == "sending"
+            self._doubt(id, Unknown(LEASE_OVER), now)
+            self._attempts[id, got.attempt] = AttemptRow(id, got.attempt, claim.owner, now, None, None)
+        self._shelf.pop(id, None)
+        made = JobRecord(id, "sending", got.attempt, claim.owner, claim.until, None, before.due, abandoned=abandoned)
+        self._write(claim.job, made, now)
+
+    def _doubt(self, id: str, outcome: Outcome, now: float) -> None:
         record = self._records.get(id)
         if record is not None and record.state == "sending":
             place = id, record.attempt
-            self._attempts[place] = replace(self._attempts[place], finished=now, outcome=Unknown(LEASE_OVER))
+            self._attempts[place] = replace(self._attempts[place], finished=now, outcome=outcome)
             self._rows[id] = replace(self._rows[id], doubtful=self._rows[id].doubtful + 1, reason=LEASE_OVER)
 
     async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
@@ -113,30 +163,60 @@ class MemoryLedger:
         return [self._settle(settlement, now) for settlement in settlements]
 
     def _settle(self, made: Settlement, now: float) -> bool:
-        id, place = made.job.id, (made.job.id, made.attempt)
-        if not may_settle(self._records.get(id), made.attempt, made.owner):
+        id, place, before = made.job.id, (made.job.id, made.attempt), self._records.get(made.job.id)
+        if not may_settle(before, made.attempt, made.owner):
             return False
         begun = self._attempts.get(place) or AttemptRow(id, made.attempt, made.owner, made.started, None, None)
         self._attempts[place] = replace(begun, finished=now, outcome=made.outcome)
-        state = state_after(made.outcome, self._policy)
-        self._write(made.job, JobRecord(id, state, made.attempt, made.owner, 0.0, made.outcome), now)
+        state, due = state_after(made.outcome, self._policy), None if before is None else before.due
+        self._write(made.job, JobRecord(id, state, made.attempt, made.owner, 0.0, made.outcome, due), now)
         doubtful = self._rows[id].doubtful + isinstance(made.outcome, Unknown)
         self._rows[id] = replace(self._rows[id], doubtful=doubtful, reason=getattr(made.outcome, "reason", ""))
         return True
 
+    async def cancel(self, id: str, now: float) -> str | None:
+        record = self._records.get(id)
+        problem = keeps_from_cancelling(record, now)
+        if problem is None and (record is None or record.state != "cancelled"):
+            self._doubt(id, Unknown(LEASE_OVER), now)
+            due = None if record is None else record.due
+            made = JobRecord(id, "cancelled", 0 if record is None else record.attempt, "", 0.0, due=due)
+            self._write(Job(id=id, rule="", job_class="transactional", user="", to="", template="", event={}), made, now)
+            self._shelf.pop(id, None)
+        return problem
+
+    async def move(self, id: str, due: float, now: float) -> str | None:
+        record = self._records.get(id)
+        problem = keeps_from_moving(record)
+        if problem is None and record is not None:
+            made = replace(record, state="scheduled", due=due, owner="", until=0.0)
+            self._records[id] = made
+            self._rows[id] = replace(self._rows[id], state="scheduled", due=due, owner="", until=0.0, updated=now)
+        return problem
+
+    async def take(self, owner: str, until: float, now: float, limit: int) -> list[Due]:
+        due = [row for row in await self.scheduled(limit=10**9) if (row.due or 0.0) <= now and row.until <= now]
+        taken = [row.id for row in due if row.id in self._shelf][:limit]
+        for id in taken:
+            self._records[id] = replace(self._records[id], owner=owner, until=until)
+            self._rows[id] = replace(self._rows[id], owner=owner, until=until)
+        return [self._shelf[id] for id in taken]
+
+    async def published(self, ids: Sequence[str], owner: str, now: float) -> list[str]:
+        mine = [id for id in sorted(ids) if (self._records[id].state, self._records[id].owner) == ("scheduled", owner)]
+        for id in mine:
+            self._records[id] = replace(self._records[id], state="waiting", owner="", until=0.0)
+            self._rows[id] = replace(self._rows[id], state="waiting", owner="", until=0.0, updated=now)
+            del self._shelf[id]
+        return mine
+
     def _write(self, job: Job, record: JobRecord, now: float) -> None:
         self._records[job.id] = record
         before = self._rows.get(job.id)
+        facts = _facts(job) if before is None else {name: getattr(before, name) for name in _facts(job)}
         self._rows[job.id] = JobRow(
             id=job.id,
-            user_id=job.user,
-            rule=job.rule,
-            job_class=job.job_class,
-            task=job.task,
-            template=job.template,
-            source=job.event["source"],
-            event_id=job.event["id"],
-            recipient=job.to,
+            **facts,
             state=record.state,
             attempt=record.attempt,
             owner=record.owner,
@@ -145,6 +225,10 @@ class MemoryLedger:
             updated=now,
             reason="" if before is None else before.reason,
             doubtful=0 if before is None else before.doubtful,
+            due=record.due,
+            suspected=record.suspected,
+            abandoned=record.abandoned,
+            repeats=0 if before is None else before.repeats,
         )
 
     async def job(self, id: str) -> JobHistory | None:
@@ -163,9 +247,49 @@ class MemoryLedger:
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         return {id: Known(row.state, row.attempt) for id in ids if (row := self._rows.get(id))}
 
+    async def scheduled(self, *, user: str | None = None, limit: int = 100, after: str | None = None) -> list[JobRow]:
+        rows = [row for row in self._rows.values() if row.state == "scheduled" and user in (None, row.user_id)]
+        first = (0.0, "") if after is None else (self._rows[after].due or 0.0, after)
+        places = sorted((row.due or 0.0, row.id) for row in rows)
+        return [self._rows[id] for due, id in places if (due, id) > first][:limit]
+
     async def counts(self) -> dict[JobState, int]:
         states: tuple[JobState, ...] = get_args(JobState)
         return {state: sum(row.state == state for row in self._rows.values()) for state in states}
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         return [row for (id, _), row in sorted(self._attempts.items()) if id == job_id]
+
+    async def outcomes(self, ids: Sequence[str]) -> dict[str, tuple[JobState, int, Outcome | None]]:
+        ended = [row for id in ids if (row := self._rows.get(id)) is not None and row.state not in _UNDER_WAY]
+        newest = {row.id: self._attempts.get((row.id, row.attempt)) for row in ended}
+        return {row.id: (row.state, row.attempt, None if (one := newest[row.id]) is None else one.outcome) for row in ended}
+
+
+class MemorySwitches:
+    """See `store.interfaces.Switches`."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    async def read(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    async def write(self, name: str, value: str | None, now: float) -> None:
+        if value is None:
+            self._values.pop(name, None)
+        else:
+            self._values[name] = value
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {
+        "user_id": job.user,
+        "rule": job.rule,
+        "job_class": job.job_class,
+        "task": job.task,
+        "template": job.template,
+        "source": str(job.event.get("source", "")),
+        "event_id": str(job.event.get("id", "")),
+        "recipient": job.to,
+    }

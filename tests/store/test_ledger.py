@@ -166,7 +166,15 @@ async def test_lists_jobs_newest_first_in_pages(make_ledger: MakeLedger) -> None
     assert [row.id for row in await listed.jobs()] == ["j-6", "j-5", "j-4", "j-3", "j-2", "j-1"]
     assert [row.id for row in await listed.jobs(limit=2, after="j-5")] == ["j-4", "j-3"]
     assert [row.id for row in await listed.jobs(user="u-0", state="sending")] == ["j-6", "j-2"]
-    assert await listed.counts() == {"sending": 5, "waiting": 0, "sent": 1, "dead": 0, "cancelled": 0, "unknown": 0}
+    assert await listed.counts() == {
+        "scheduled": 0,
+        "sending": 5,
+        "waiting": 0,
+        "sent": 1,
+        "dead": 0,
+        "cancelled": 0,
+        "unknown": 0,
+    }
 
 
 @pytest.mark.parametrize("words", ["\0", "\ud800 é", "é"], ids=ascii)
