@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests wait more than they compute; each of these has brokers of its own.
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: setup system check format test mailpit chaos demo bench bench-stream bench-growth bench-lock lock clean
