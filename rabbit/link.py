@@ -6,7 +6,7 @@ broken, so all that hangs on it (deliveries, confirms) ends with it, and whoever
 """
 
 import asyncio
-import contextlib
+from collections.abc import Awaitable
 from typing import Final
 
 import aio_pika
@@ -64,7 +64,9 @@ class Link:
             while self._channel is None or self._channel.is_closed:
                 try:
                     self._channel = await self._open()
-                except (Unreachable, *BROKEN) as error:
+                except (Unreachable, asyncio.CancelledError, *BROKEN) as error:
+                    if cancelled_from_outside(error):
+                        raise
                     failures += 1
                     self._outage.begin(self, problem(error))
                     await wait(failures)
@@ -83,8 +85,7 @@ class Link:
         self._channel = None
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(*BROKEN):
-                await asyncio.wait_for(connection.close(), CONNECT_TIMEOUT)
+            await _closed(connection.close(), CONNECT_TIMEOUT)
 
     async def _open(self) -> AbstractChannel:
         await self._close_given_up()
@@ -98,18 +99,25 @@ class Link:
     async def _close_given_up(self) -> None:
         """It would keep what it has unacknowledged; if it can't be closed, its connection goes as well."""
         given_up, self._given_up = self._given_up, None
-        if given_up is not None and not given_up.is_closed:
-            try:
-                await asyncio.wait_for(given_up.close(), CONNECT_TIMEOUT)
-            except BROKEN:
-                await self._let_go()
+        if given_up is not None and not given_up.is_closed and not await _closed(given_up.close(), CONNECT_TIMEOUT):
+            await self._let_go()
 
     async def _let_go(self) -> None:
         """Lets go of a connection that is dead or half open; never raises, never waits long."""
         connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed:
-            with contextlib.suppress(*BROKEN):
-                await asyncio.wait_for(connection.close(), 1.0)
+            await _closed(connection.close(), 1.0)
+
+
+async def _closed(closing: Awaitable[object], within: float) -> bool:
+    """Whether it closed in time. What breaks on the way is no matter, and a close that can't be cancelled is not waited for."""
+    task = asyncio.ensure_future(closing)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait({task}, timeout=within)
+    finally:
+        task.cancel()
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def cancelled_from_outside(error: BaseException) -> bool:
