@@ -170,6 +170,7 @@ async def test_consumes_again_when_a_queue_was_deleted_and_declared_again(rabbit
         for queue in (TRANSACTIONAL_QUEUE, BULK_QUEUE):
             async with broker.opened(rabbit) as channel:
                 await channel.queue_delete(queue)
+        await asyncio.sleep(1)  # declared again at once, RabbitMQ 3.10 sometimes cancels no consumer
         await topology.declare(rabbit)
         await publisher.publish([make_job(2)])
         assert ids(await take(source, 1)) == [make_job(2).id]
