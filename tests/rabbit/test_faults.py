@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activity.names import BULK_QUEUE, TRANSACTIONAL_QUEUE
+from activity.names import BULK_QUEUE, JOBS_EXCHANGE, TRANSACTIONAL_QUEUE
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 from rabbit import link, topology
+from rabbit.letters import Letter
 from rabbit.publisher import Publisher
 from rabbit.source import PREFETCH_PER_WORKER, RabbitSource
+from rabbit.topology import Arguments
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job, make_jobs
 from tests.rabbit.works import working
@@ -149,3 +151,33 @@ async def test_a_memory_alarm_stops_what_is_published_and_nothing_else(
             await works.until(job, "sent")
     assert set(works.inbox.ids.values()) == {1}
     assert len(works.inbox.ids) == 60
+
+
+async def test_a_queue_that_is_full_takes_it_later(rabbit: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A publish that the broker refuses (nack) is kept and tried again until it is taken, and told once.
+
+    On a classic queue, which refuses whatever is over its limit; a quorum queue begins to refuse some time later.
+    """
+    arguments: Arguments = {"x-queue-type": "classic", "x-overflow": "reject-publish", "x-max-length": 1}
+    async with Publisher(rabbit) as publisher, broker.opened(rabbit) as channel:
+        queue = await channel.declare_queue("test.full", durable=True, arguments=dict(arguments))
+        try:
+            await queue.bind(JOBS_EXCHANGE, "test.full")
+            publishing = asyncio.create_task(
+                publisher.deliver([Letter(JOBS_EXCHANGE, "test.full", str(number).encode(), {}) for number in range(3)])
+            )
+            async with asyncio.timeout(120):
+                while "did not accept it" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert not publishing.done()
+            found: set[bytes] = set()
+            async with asyncio.timeout(120):
+                while len(found) < 3:
+                    if (message := await queue.get(fail=False)) is not None:
+                        found.add(message.body)
+                        await message.ack()
+                    await asyncio.sleep(0.01)
+            await asyncio.wait_for(publishing, 120)
+        finally:
+            await channel.queue_delete("test.full")
+    assert len([record for record in caplog.records if "did not accept it" in record.message]) == 1

@@ -1,9 +1,11 @@
 """A small Faust app over the chunk transport, with topics of its own, run inside a test."""
 
 import asyncio
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import faust
@@ -48,6 +50,7 @@ class Lab:
             self.group,
             broker=f"chopar://{self.address}",
             autodiscover=False,
+            datadir=str(Path(tempfile.gettempdir()) / self.group),
             topic_disable_leader=True,
             topic_partitions=self.partitions,
             broker_commit_interval=0.2,
