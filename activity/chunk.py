@@ -36,6 +36,11 @@ class Chunk:
         """Take in the records that follow, as long as the work on it has not begun."""
         self.records += records
 
+    @property
+    def in_hand(self) -> bool:
+        """Whether an agent works on it."""
+        return self.started and not self.finished
+
     def done(self) -> None:
         """Everything the records led to is confirmed: their offsets may be committed."""
         self.finished = True
