@@ -183,7 +183,7 @@ class Consumer(driver.Consumer):
         await finishing
 
     async def _finish(self) -> None:
-        while any(message.chunk.in_hand for inflight in self._inflight.values() for message in inflight):
+        while any(message.chunk.in_hand for inflight in self._inflight.values() for message in inflight):  # noqa: ASYNC110  (flags)
             await asyncio.sleep(_GLANCE)
         await super().wait_empty()
         await cast(Producer, self.app.producer).emptied()
