@@ -65,13 +65,15 @@ def each_chunk(work: Callable[..., Awaitable[None]], **parts: Any) -> Callable[[
     async def one(chunk: Chunk) -> None:
         if chunk.lost:
             return
-        chunk.started = True
+        chunk.started = chunk.in_hand = True
         try:
             await work(chunk, **parts)
         except Lost:
-            chunk.started = False
+            return
         except Exception as error:  # noqa: BLE001  (whatever it is, going on would lose the chunk)
             _log_and_leave(chunk, error)
+        finally:
+            chunk.in_hand = False
 
     async def agent(stream: StreamT[Chunk]) -> None:
         lanes = Lanes(one)
