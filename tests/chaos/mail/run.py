@@ -74,7 +74,7 @@ async def storm(run: Run, folder: Path, rabbit: Node[RabbitMQ]) -> Findings:
                     await fleet.strike(blow)
                 await fleet.settle()
             began = monotonic()
-            is_drained = await _drained(rabbit.url, ours, len(traffic.given), run.patience)
+            is_drained = await drained(rabbit.url, ours, len(traffic.given), run.patience)
             took = monotonic() - began
             watching.cancel()
             await fleet.stop()
@@ -129,7 +129,7 @@ async def _feed(publisher: Publisher, traffic: Traffic, rate: int, ours: Install
         await asyncio.sleep(max(0.0, next_tick - monotonic()))
 
 
-async def _drained(url: str, ours: Installation, jobs: int, patience: float) -> bool:
+async def drained(url: str, ours: Installation, jobs: int, patience: float) -> bool:
     """Whether all jobs have ended and all queues are empty within `patience` seconds, and stay so for a while."""
     deadline, since = monotonic() + patience, None
     while monotonic() < deadline:
