@@ -25,8 +25,7 @@ from rabbit.templates import Templates
 # The inbox refuses a mail to `retry.…` once (451), each one to `refused.…` (550).
 PEOPLE = {"dan": "dan@nowhere@", "ben": "retry.ben@shop.example", "cleo": "refused.cleo@shop.example"}
 PEOPLE |= {name: f"{name}@shop.example" for name in ("ann", "eve", "fay", "gus")}
-AWAY = 2.0
-"""Seconds that the mail server is away with --outage."""
+AWAY = 2.0  # seconds, with --outage, after the pool has noticed
 
 
 class Log:
@@ -63,6 +62,8 @@ async def main(outage: bool) -> None:
                 await stack.enter_async_context(await serve(inbox, ports.HOST, port))
             await parts.publisher.publish(jobs)
             if outage:
+                while parts.pool.status().away_since is None:
+                    await asyncio.sleep(0.1)
                 await asyncio.sleep(AWAY)
                 await stack.enter_async_context(await serve(inbox, ports.HOST, port))
             await log.all_ended.wait()

@@ -22,6 +22,7 @@ BLOCK = re.compile(r"(?:<!-- (?P<note>[^\n]*) -->\n)?```console\n(?P<text>.*?)``
 VOLATILE = (
     (re.compile(r"\b(ann|ben)-[0-9a-f]{4}\b"), r"\1-xxxx"),
     (re.compile(r"\d+\.\d s\b"), "N s"),
+    (re.compile(r"at most [2-4] at once"), "at most 4 at once"),
     (re.compile(r"^\d of 8\b", re.MULTILINE), "n of 8"),
 )
 STARTING = "-- starting"
