@@ -62,7 +62,7 @@ async def main(outage: bool) -> None:
                 await stack.enter_async_context(await serve(inbox, ports.HOST, port))
             await parts.publisher.publish(jobs)
             if outage:
-                while parts.pool.status().away_since is None:
+                while parts.pool.status().away_since is None:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(AWAY)
                 await stack.enter_async_context(await serve(inbox, ports.HOST, port))
