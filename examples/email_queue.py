@@ -25,19 +25,20 @@ from rabbit.templates import Templates
 # The inbox refuses a mail to `retry.…` once (451), each one to `refused.…` (550).
 PEOPLE = {"dan": "dan@nowhere@", "ben": "retry.ben@shop.example", "cleo": "refused.cleo@shop.example"}
 PEOPLE |= {name: f"{name}@shop.example" for name in ("ann", "eve", "fay", "gus")}
+TERMS = Terms(max_attempts=4, base=0.5, cap=2.0)
 AWAY = 2.0  # seconds, with --outage, after the pool has noticed
 
 
 class Log:
     """A `Listener` that tells each change, and knows when all jobs have ended."""
 
-    def __init__(self, jobs: int) -> None:
-        self.left, self.all_ended = jobs, asyncio.Event()
+    def __init__(self, jobs: list[Job]) -> None:
+        self.left, self.all_ended = {job.id for job in jobs}, asyncio.Event()
 
     def tell(self, change: Change) -> None:
         """See `rabbit.lifecycle.Listener.tell`."""
         say(f"{change.user:4}  attempt {change.attempt}  {change.state:8} {change.reason.partition(':')[0]}".rstrip())
-        self.left -= change.state in ("sent", "dead")
+        self.left -= {change.job} if change.state in ("sent", "dead") else set()
         if not self.left:
             self.all_ended.set()
 
@@ -51,13 +52,12 @@ def welcome(user: str) -> Job:
 
 async def main(outage: bool) -> None:
     """Publishes a mail to each of PEOPLE and shows what becomes of it."""
-    jobs, log, tasks, port = [welcome(user) for user in PEOPLE], Log(len(PEOPLE)), Tasks(), ports.choose(1)[0]
-    mailer = Mailer(f"smtp://{ports.HOST}:{port}", timeout=10.0)
+    jobs, tasks, port = [welcome(user) for user in PEOPLE], Tasks(), ports.choose(1)[0]
+    log, mailer = Log(jobs), Mailer(f"smtp://{ports.HOST}:{port}", timeout=10.0)
     tasks.task("email")(email_task(mailer, Templates(HOME / "templates"), "Shop <mail@shop.example>"))
-    terms = Terms(max_attempts=4, base=0.5, cap=2.0)
     with tempfile.TemporaryDirectory() as folder:
         inbox = Folder(Path(folder))
-        async with running(tasks, terms, log, mailer.answers) as parts, AsyncExitStack() as stack:
+        async with running(tasks, TERMS, log, mailer.answers) as parts, AsyncExitStack() as stack:
             if not outage:
                 await stack.enter_async_context(await serve(inbox, ports.HOST, port))
             await parts.publisher.publish(jobs)

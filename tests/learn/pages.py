@@ -93,6 +93,6 @@ def run(command: str, kafka_url: str, rabbit_url: str, folder: Path) -> "subproc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from activity.names import TRANSACTIONAL_QUEUE
 from activity.retry import TIERS
+from chopar.lab.rabbit import deliveries
 from tests.learn.conftest import Runner
 from tests.processes import ROOT
 from tests.rabbit.broker import opened
@@ -32,7 +33,7 @@ def test_the_email_queue_sends_retries_and_buries(runner: Runner) -> None:
 def test_the_email_queue_does_not_compete_with_a_mailer(runner: Runner, rabbit_url: str) -> None:
     async def beside_a_mailer() -> "subprocess.CompletedProcess[str]":
         async with opened(rabbit_url) as channel:
-            await (await channel.get_queue(TRANSACTIONAL_QUEUE)).consume(lambda message: message.ack())
+            await deliveries(await channel.get_queue(TRANSACTIONAL_QUEUE))
             return await asyncio.to_thread(runner, "make email-queue ARGS=")
 
     result = asyncio.run(beside_a_mailer())
