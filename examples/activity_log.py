@@ -17,7 +17,7 @@ from chopar.delivery import delivering
 from chopar.lab.kafka import Lab
 from examples.running import say, start
 from store.interfaces import Log
-from store.log import Appended, Entry
+from store.log import Entry
 from store.opening import open_store
 from streams.app import create_sequencer_app
 from streams.topics import kafka_address
@@ -35,13 +35,13 @@ class Printer:
     def __init__(self, log: Log) -> None:
         self.log, self.missing = log, len(set(SENT))
 
-    async def append(self, entries: Sequence[Entry]) -> Appended:
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """Stores first, prints then."""
         appended = await self.log.append(entries)
         for entry in [entry for entry in entries if entry.source == SOURCE]:
             self.missing -= entry.user_id in (ANN, BEN)
             say(f"stored {entry.user_id} #{entry.position} {entry.type}, which had sequence {entry.sequence}")
-        return appended
+        return appended.conflicts
 
     async def deliver(self, chunk: Chunk, step: Step) -> None:
         """Would take what can't be stored; nothing here is of that kind."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.failpoints import failpoint
 from chopar.lab.kafka import Lab
+from rabbit.failpoints import failpoint
 
 
 async def run(address: str, topic: str, group: str, order: str, results: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Final
 
 import msgspec
 
-from agents.failpoints import VARIABLE
 from chopar.lab.kafka import Lab, numbered
 from chopar.lab.teller import Teller
 from chopar.processes import HOME
+from rabbit.failpoints import VARIABLE
 
 RECORDS: Final = numbered(1, 6)
 AT: Final = 4
