@@ -29,14 +29,14 @@ async def burst(channel: AbstractChannel, letters: Sequence[Letter], confirmed: 
     """Publishes all, mandatory and persistent; returns when each was confirmed, refused or returned, or the channel broke.
 
     Gives those that are not known to be safe; they may be. `confirmed` is called for each of the others. If it is cancelled,
-    any of them may have been published.
+    any of them may have been published. On a channel that is closed already it raises ChannelInvalidStateError.
     """
     inner = cast("Channel", await channel.get_underlay_channel())
     closing = inner.closing
     batch = _Batch(letters, confirmed, inner.message_id_delivery_tag)
     try:
         async with inner.lock:
-            if inner.is_closed or not await _written(inner, batch, closing):
+            if not await _written(inner, batch, closing):
                 return list(letters)
         await asyncio.wait({batch.ended, closing}, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -96,7 +96,8 @@ class Bench:
         sent, done = dict(marks(folder / "sent")), marks(folder / "done")
         problems += [*more, *complete((one for one, _ in done), jobs, "done")]
         begin = min(sent.values(), default=0.0) + WARMING
-        took = sorted((at - sent[one]) * 1000 for one, at in done if sent.get(one, 0.0) >= begin)
+        begun = marks(folder / "begun") or done  # where a job is marked when it is acknowledged its handler marks it too
+        took = sorted((at - sent[one]) * 1000 for one, at in begun if sent.get(one, 0.0) >= begin)
         return _run(
             side,
             number,

@@ -18,7 +18,7 @@ from rabbit.outage import Outage
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
 from rabbit.source import RabbitSource
-from rabbit.tasks import Permission, Tasks
+from rabbit.tasks import Permission, Task, Tasks
 from store.opening import open_store
 
 WORKERS = 64
@@ -60,9 +60,14 @@ class Marked:
             self._marks.note(uuid.UUID(change.job).int)
 
 
-async def nothing(_: Job, permission: Permission) -> Outcome:
-    """The task."""
-    return Sent() if await permission() else Retry("not permitted")
+def nothing(begun: Marks) -> Task:
+    """The task. It also notes when it was begun, which is where the peers' handlers are marked."""
+
+    async def do(job: Job, permission: Permission) -> Outcome:
+        begun.note(uuid.UUID(job.id).int)
+        return Sent() if await permission() else Retry("not permitted")
+
+    return do
 
 
 async def answers() -> bool:
@@ -87,7 +92,7 @@ async def publish() -> None:
 async def work() -> None:
     where = place()
     tasks = Tasks()
-    tasks.task("email")(nothing)
+    tasks.task("email")(nothing(Marks(where.folder, "begun")))
     rabbit = Outage("RabbitMQ")
     async with open_store(f"sqlite:///{where.folder}/chopar.db") as store:
         source = RabbitSource(where.rabbit, WORKERS, rabbit)
