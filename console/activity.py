@@ -13,6 +13,8 @@ from store.log import Entry
 LARGEST_PAGE: Final = 4 * 1024 * 1024
 """Bytes of events after which a page ends, whatever its limit."""
 _READ: Final = 50
+_LATEST: Final = 253_402_300_799.0
+"""The last second of the year 9999."""
 
 Position = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1, description="Only positions before this one.")]
 Type = Annotated[str, msgspec.Meta(min_length=1, max_length=512, description="Only events of this type.")]
@@ -111,4 +113,5 @@ def activity_event(entry: Entry, *, shown: bool) -> ActivityEvent:
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
+    """In Unix seconds, of the years that a clock in UTC can show."""
+    return None if moment is None else min(max(moment.timestamp(), 0.0), _LATEST)

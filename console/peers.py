@@ -41,10 +41,10 @@ class Peers:
                 if response.status != HTTPStatus.OK:
                     raise Away(f"it answered {response.status}; has it the same CHOPAR_API_TOKEN?")
                 return msgspec.json.decode(await response.read(), type=kind)
-        except (aiohttp.ClientError, OSError) as error:
-            raise Away(type(error).__name__) from None
         except TimeoutError:
             raise Away(f"no answer within {TIMEOUT:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Away(type(error).__name__) from None
         except (msgspec.DecodeError, ValueError):
             raise Away("what it answered is not understood; is it of another version?") from None
 

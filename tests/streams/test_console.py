@@ -72,10 +72,10 @@ async def test_any_worker_answers_for_all(kafka_url: str, tmp_path: Path) -> Non
         assert (table["name"], table["partitions"]) == ("users", 8)
         assert sorted(number for worker in table["workers"] for number in worker["partitions"]) == list(range(8))
         assert {worker["worker"] for worker in table["workers"] if worker["partitions"]} == {first.url, second.url}
+        owners: dict[str, str] = {}
         for worker in (first, second):
             listed = await pages(worker, 7, run)
             assert [entry["user"] for entry in listed] == sorted(users, key=str.encode)
-            owners: dict[str, str] = {}
             for user in users:
                 entry = await worker.settled("api", "tables", "users", user)
                 assert (entry["state"]["user"], entry["state"]["next_position"]) == (user, 4)
