@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from activity.claims import Answer, Claim
+from activity.dead import DeadLetter
 from activity.jobs import Job, JobState
 from activity.outcomes import Outcome
 from activity.replay import Known
+from store.deadletters import LetterGroup, LetterHistory, LetterRow, Wanted
 from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import Settlement
 from store.log import Appended, Difference, Entry
@@ -128,3 +130,53 @@ class Switches(Protocol):
 
     async def write(self, name: str, value: str | None, now: float) -> None:
         """Durable when it returns; None takes it away."""
+
+
+class Intake(Protocol):
+    """Where dead letters are kept. Raises Unreachable while the store is away."""
+
+    async def take(self, letters: Sequence[DeadLetter]) -> None:
+        """Returns once all are durable. May be repeated at will: what stands already stays as it is."""
+
+
+class LetterList(Protocol):
+    """Looking into the desk. Raises Unreachable while the store is away."""
+
+    async def letter(self, id: str) -> LetterHistory | None:
+        """A dead letter and what was done with it, oldest first; None if there is none."""
+
+    async def letters(
+        self, wanted: Wanted, *, limit: int = 100, after: str | None = None, oldest_first: bool = False
+    ) -> list[LetterRow]:
+        """At most `limit` letters, the newest first unless told; `after` is the id of the last one of the page before."""
+
+    async def groups(self, wanted: Wanted) -> list[LetterGroup]:
+        """The letters that are wanted, counted by reason, then origin."""
+
+
+class Desk(Protocol):
+    """What a person does with a dead letter: `by` whom and when is kept. One transaction each; raises Unreachable.
+
+    Each returns why it can't be done (there is none, it was replayed or discarded before, and by whom), or None.
+    """
+
+    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
+        """`payload` is sent when the letter is replayed, in place of the original, which stays; None takes the edit back."""
+
+    async def discard(self, id: str, by: str, note: str, now: float) -> str | None:
+        """It will not be replayed."""
+
+    async def undo(self, id: str, by: str, note: str, now: float) -> str | None:
+        """A letter that was discarded is open again."""
+
+    async def replayed(self, id: str, by: str, note: str, now: float) -> str | None:
+        """It was sent again, confirmed. Whoever is told that it was replayed before has sent it twice."""
+
+    async def replay_jobs(
+        self, id: str, jobs: Sequence[Job], by: str, note: str, *, due: float, now: float, new: bool = False
+    ) -> str | None:
+        """The jobs get another round of attempts from `due` on, in the same transaction as the letter is `replayed`: once,
+        however often and by how many it is asked for. With `new` those that the ledger knows of are passed over.
+
+        A mailer publishes them; see `Schedule`. Returns also why a job can't have another round (it was sent, say).
+        """

@@ -9,6 +9,7 @@ from typing import Final
 from activity.claims import Policy
 from store.address import parse_address
 from store.connection import Database, set_journal
+from store.deadletters import DeadLetters
 from store.failure import translated
 from store.jobs import Jobs
 from store.ledger import Ledger
@@ -31,6 +32,7 @@ class Store:
         self.jobs = Jobs(database)
         self.schedule = Schedule(database)
         self.switches = Switches(database)
+        self.letters = DeadLetters(database)
 
     def ledger(self, policy: Policy) -> Ledger:
         """The send ledger; `policy` is UNKNOWN_OUTCOME."""

@@ -117,7 +117,7 @@ class MemoryLedger:
                 self._shelf.setdefault(id, due_then)
                 if record is None:
                     self._write(claim.job, JobRecord(id, "scheduled", 0, "", 0.0, due=due), now)
-            case Over() if record is not None and record.state != got.state:
+            case Over("unknown") if record is not None and record.state != got.state:
                 self._doubt(id, Unknown(LEASE_OVER), now)
                 self._write(claim.job, replace(record, state=got.state, until=0.0), now)
             case Again(Dead() as outcome, number) if record is not None and record.state != "dead":
