@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import select
+
 from activity.claims import Policy
 from store.address import parse_address
 from store.connection import Database, set_journal
@@ -33,6 +35,11 @@ class Store:
         self.schedule = Schedule(database)
         self.switches = Switches(database)
         self.letters = DeadLetters(database)
+
+    async def answers(self) -> None:
+        """Raises Unreachable if the store is away."""
+        async with self._database.reading() as connection:
+            await connection.execute(select(1))
 
     def ledger(self, policy: Policy) -> Ledger:
         """The send ledger; `policy` is UNKNOWN_OUTCOME."""

@@ -9,7 +9,7 @@ from threading import Timer
 from typing import Any, Final, cast
 
 import faust
-from prometheus_client import CONTENT_TYPE_LATEST
+from faust.web.base import Web as FaustWeb
 
 from activity import names
 from activity.errors import ChoparError, SettingError
@@ -17,8 +17,12 @@ from activity.settings import PREFIX, Settings
 from agents.archiver import archiver
 from agents.notifier import notifier
 from agents.sequencer import sequencer
+from console.access import Access
+from console.routes import Route
+from console.server import create_application
 from streams.chunks import Chunks, each_chunk
 from streams.collector import relax_collector
+from streams.console import console_routes
 from streams.consumer import LARGEST_CHUNK
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
@@ -31,6 +35,7 @@ from streams.seats import Seat, give_up_seats
 from streams.ticks import Ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address, partition_of
 from streams.watchdog import RecoveryWatch
+from streams.web import Web
 from tables.users import Users
 
 log = logging.getLogger(__name__)
@@ -44,12 +49,21 @@ SESSION_TIMEOUT: Final = 10.0
 class App(faust.App):
     """A Faust app that checks its surroundings before it starts. Nothing connects before that."""
 
-    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, web: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.boot_strategy.enable_web = web  # `faust worker` overrides the setting web_enabled
+        self.boot_strategy.enable_web = False  # `faust worker` overrides the setting web_enabled
+        self._routes: list[Route] = []
         self._settings, self._open_parts = settings, open_parts
         self._parts = AsyncExitStack()
         self.outage = KafkaOutage()
+
+    def serve(self, routes: list[Route]) -> None:
+        """Have the worker's web server answer by `routes`. Without a call it has none."""
+        self.boot_strategy.enable_web = True
+        self._routes = routes
+
+    def _new_web(self) -> FaustWeb:
+        return Web(self, create_application(self._routes, Access(self._settings.api_token)))
 
     async def on_first_start(self) -> None:
         """Check and create what the worker stands on. What a person must mend ends the process with one clear line."""
@@ -113,21 +127,22 @@ def create_app(settings: Settings) -> App:
         await store.open(stack)
         await states.open(stack)
 
-    app = _new_app(names.APP, settings, open_parts, web=True)
-    _add_sequencer(app, settings, states)
+    app = _new_app(names.APP, settings, open_parts)
+    metrics = _add_sequencer(app, settings, states)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
+    app.serve(console_routes(app, store, metrics))
     return app
 
 
 def create_sequencer_app(settings: Settings) -> App:
     """The app `chopar` without its archiver and its pages, for measuring."""
     states = StatesPart(settings)
-    app = _new_app(names.APP, settings, states.open, web=False)
+    app = _new_app(names.APP, settings, states.open)
     _add_sequencer(app, settings, states)
     return app
 
 
-def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
+def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> Metrics:
     table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
     users = cast(Users, table)
     ticks = Ticks(users, settings)
@@ -145,12 +160,9 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
         except ChoparError as error:
             give_up(error)
 
-    async def show_metrics(view: Any, request: Any) -> Any:
-        return view.bytes(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app.page("/metrics", name="metrics")(show_metrics)
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
+    return metrics
 
 
 def create_notify_app(settings: Settings) -> App:
@@ -159,12 +171,12 @@ def create_notify_app(settings: Settings) -> App:
     Raises SettingError when a rule or a template is wrong.
     """
     rules, jobs = read_rules(settings), JobsPart(settings)
-    app = _new_app(names.NOTIFY_APP, settings, jobs.open, web=False)
+    app = _new_app(names.NOTIFY_APP, settings, jobs.open)
     app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notifier, rules=rules, jobs=jobs, outputs=Outputs(app)))
     return app
 
 
-def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
+def _new_app(app_id: str, settings: Settings, open_parts: Opener) -> App:
     app = App(
         app_id,
         settings=settings,
@@ -191,12 +203,9 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         producer_max_request_size=LARGEST_RECORD,
         producer_request_timeout=20.0,
         stream_wait_empty=True,
-        web=web,
         web_host=settings.web_host,
         web_bind=settings.web_host,
         web_port=settings.web_port,
-        web_router_enabled=False,
-        web_tables_enabled=False,
     )
     app.on_worker_init.connect(relax_collector, weak=False)
     return app

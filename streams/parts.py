@@ -15,8 +15,8 @@ from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
 from rabbit.topology import declare
-from store.log import ActivityLog, Appended, Entry
-from store.opening import open_store
+from store.log import Appended, Entry
+from store.opening import Store, open_store
 from streams.identity import topic_identity
 from tables.states import MemoryShelf
 
@@ -28,19 +28,18 @@ Opener = Callable[[AsyncExitStack], Awaitable[None]]
 
 
 class StorePart:
-    """The activity log in the store, open while the worker runs."""
+    """The store, open while the worker runs."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.store_url
-        self._log: ActivityLog
+        self.store: Store
 
     async def open(self, stack: AsyncExitStack) -> None:
-        store = await stack.enter_async_context(open_store(self._url))
-        self._log = store.log
+        self.store = await stack.enter_async_context(open_store(self._url))
 
     async def append(self, entries: Sequence[Entry]) -> Appended:
         """As `ActivityLog.append`."""
-        return await self._log.append(entries)
+        return await self.store.log.append(entries)
 
 
 class StatesPart:
