@@ -74,13 +74,14 @@ def again(letter: DeadLetter, edited: bytes | None) -> Again | Refused:
         headers = [header for header in headers if not _is_attribute(header[0])]
         key, value = None, edited
     event = decode(key, value, headers)
-    if isinstance(event, Refused):
-        return event
-    if letter.reason in STANDS and edited is not None and _name(event) == _name(_before(letter)):
-        edited = None
-    if letter.reason in STANDS and edited is None:
-        return Refused(letter.reason, f"{letter.problem}; give it another sequence or source, or none")
-    return Again(event.user.encode(), value, headers, event)
+    return event if isinstance(event, Refused) else Again(event.user.encode(), value, headers, event)
+
+
+def stands(letter: DeadLetter, event: Event) -> Refused | None:
+    """Why the sequencer would refuse the event again, if that can be told without its state."""
+    if letter.reason not in STANDS or _name(event) != _name(decode(None, letter.payload, letter.headers)):
+        return None
+    return Refused(letter.reason, f"{letter.problem}; give it another sequence or source, or none")
 
 
 def logged(letter: DeadLetter, edited: bytes | None) -> bytes:
@@ -143,10 +144,6 @@ def _formatted(payload: bytes, indent: int) -> bytes:
 
 def _is_attribute(header: str) -> bool:
     return header.startswith("ce_") or header.lower() == "content-type"
-
-
-def _before(letter: DeadLetter) -> Event | Refused:
-    return decode(letter.key, letter.payload, letter.headers)
 
 
 def _name(event: Event | Refused) -> tuple[str, str, int | None] | None:

@@ -14,9 +14,10 @@ from rabbit import smtp, topology
 from rabbit.address import Address, address
 from rabbit.consequences import Terms
 from rabbit.control import Control
+from rabbit.intake import DeadIntake
 from rabbit.lifecycle import Lifecycle
 from rabbit.link import SETTING as RABBIT_SETTING
-from rabbit.mail import email_task
+from rabbit.mail import TASK, email_task
 from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
@@ -49,7 +50,7 @@ async def run(settings: Settings) -> None:
     mailer = Mailer(needed(smtp.SETTING, settings.smtp_url), settings.smtp_timeout)
     templates = checked_templates(settings)
     tasks = Tasks()
-    tasks.task("email")(email_task(mailer, templates, settings.mail_from))
+    tasks.task(TASK)(email_task(mailer, templates, settings.mail_from))
     await topology.declare(rabbit_url)
     await reachable(mailer, settings.mail_from)
     async with open_store(settings.store_url) as store:
@@ -71,11 +72,12 @@ async def run(settings: Settings) -> None:
         )
         scheduler = Scheduler(store.schedule, publisher, lifecycle, away)
         control = Control(rabbit_url, pool, store.switches, rabbit)
+        intake = DeadIntake(rabbit_url, store.letters, rabbit, away)
         await control.recall()
         try:
-            await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run())
+            await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run(), intake.run())
         finally:
-            await asyncio.gather(*(part.close() for part in (source, publisher, lifecycle, control, mailer)))
+            await asyncio.gather(*(part.close() for part in (source, publisher, lifecycle, control, intake, mailer)))
 
 
 async def until_signal(pool: Pool, *parts: Awaitable[None]) -> None:

@@ -32,6 +32,9 @@ class Log(Protocol):
     async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
         """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`."""
 
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        """Where the event stands (first, if it came again after it was forgotten); None: nowhere."""
+
     async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
         """At most `limit` entries of all users, each user's oldest first, that follow `after`: the last user and position
         of the page before. Users come in an order that stays the same."""

@@ -40,15 +40,7 @@ class MemoryLetters:
         found: dict[tuple[str, str], list[LetterRow]] = {}
         for letter in self._wanted(wanted):
             found.setdefault((letter.reason, letter.origin), []).append(letter)
-        return [
-            LetterGroup(
-                *group,
-                *(sum(letter.state == state for letter in of_group) for state in ("open", "replayed", "discarded")),
-                min(letter.first_seen for letter in of_group),
-                max(letter.first_seen for letter in of_group),
-            )
-            for group, of_group in sorted(found.items())
-        ]
+        return [_group(*group, of_group) for group, of_group in sorted(found.items())]
 
     async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
         return self._act(id, "edited", by, note, now, edited=payload)
@@ -93,6 +85,13 @@ class MemoryLetters:
         self._letters[id] = replace(self._letters[id], **values, changed=now)
         self._actions[id].append(ActionRow(len(self._actions[id]) + 1, now, by, what, note))
         return None
+
+
+def _group(reason: str, origin: str, letters: Sequence[LetterRow]) -> LetterGroup:
+    states = [letter.state for letter in letters]
+    times = [letter.first_seen for letter in letters]
+    counts = states.count("open"), states.count("replayed"), states.count("discarded")
+    return LetterGroup(reason, origin, *counts, min(times), max(times))
 
 
 def _place(letter: LetterRow) -> tuple[float, str]:

@@ -74,6 +74,9 @@ class MemoryLog:
         ]
         return sorted(found, key=lambda entry: -entry.position)[:limit]
 
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        return self._events.get((user, source, event_id))
+
     async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
         return [self._entries[place] for place in sorted(self._entries) if after is None or place > after][:limit]
 
