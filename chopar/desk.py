@@ -5,7 +5,7 @@ import getpass
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -130,20 +130,11 @@ async def desk_store() -> AsyncIterator[tuple[Settings, "Store"]]:
 async def redelivery() -> AsyncIterator[tuple["Redelivery", "Store"]]:
     """What replays, and the store. Kafka is connected to when the first event is sent."""
     from agents.failpoints import failpoint
-    from rabbit.mail import Writer
-    from rabbit.redelivery import Parts, Redelivery
-    from rabbit.templates import Templates
-    from streams.parts import read_rules
+    from rabbit.redelivery import Redelivery
+    from streams.redelivery import redelivery_parts
 
     async with desk_store() as (settings, store), AsyncExitStack() as stack:
-        parts = Parts(
-            store.letters,
-            store.log,
-            store.jobs,
-            cache(partial(read_rules, settings)),
-            cache(lambda: Writer(Templates(settings.templates), settings.mail_from)),
-            Sending(settings, stack),
-        )
+        parts = redelivery_parts(settings, store, Sending(settings, stack))
         yield Redelivery(parts, sent=partial(failpoint, "replay.sent")), store
 
 

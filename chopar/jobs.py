@@ -17,7 +17,7 @@ from chopar.terminal import cell, fitting, moment, out, say, write_json
 from chopar.wishes import cancel, move
 
 if TYPE_CHECKING:
-    from store.jobs import JobRow
+    from activity.ledger import JobRow
 
 COMMANDS = (show, cancel, move, *pool.COMMANDS)
 

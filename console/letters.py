@@ -19,7 +19,7 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     base64: str | None = None
 
 
-class Group(msgspec.Struct, frozen=True):
+class GroupView(msgspec.Struct, frozen=True):
     """The letters of one reason and origin. `first`, `last`: when they died."""
 
     reason: str
@@ -31,7 +31,7 @@ class Group(msgspec.Struct, frozen=True):
     last: str
 
 
-class Line(msgspec.Struct, frozen=True):
+class LetterLine(msgspec.Struct, frozen=True):
     """A letter in a list. `origin`: the topic or queue that it was refused from; `first_seen`: when it died."""
 
     id: str
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, frozen=True):
     changed: str
 
 
-class Action(msgspec.Struct, frozen=True):
+class ActionView(msgspec.Struct, frozen=True):
     """What somebody did with a letter."""
 
     what: What
@@ -55,7 +55,7 @@ class Action(msgspec.Struct, frozen=True):
     note: str
 
 
-class Letter(msgspec.Struct, frozen=True):
+class LetterView(msgspec.Struct, frozen=True):
     """A letter and what was done with it, oldest first. `partition` and `offset` say where it stood on a topic; `job` and
     `attempt` which job it is. `edited` is sent in place of `payload`; `difference` is a unified diff, by lines.
     """
@@ -73,8 +73,8 @@ class Letter(msgspec.Struct, frozen=True):
     user: str
     first_seen: str
     changed: str
-    actions: list[Action]
-    hidden: bool
+    actions: list[ActionView]
+    masked: bool
     key: Content | None = None
     headers: list[tuple[str, Content | None]] = []
     payload: Content | None = None
@@ -90,19 +90,19 @@ class Verdict(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-def group(found: LetterGroup) -> Group:
+def group(found: LetterGroup) -> GroupView:
     """A group as a document."""
     times = rfc3339(found.first), rfc3339(found.last)
-    return Group(found.reason, found.origin, found.open, found.replayed, found.discarded, *times)
+    return GroupView(found.reason, found.origin, found.open, found.replayed, found.discarded, *times)
 
 
-def line(letter: LetterRow, *, trusted: bool = True) -> Line:
-    """A letter in a list; who is not trusted sees no addresses."""
-    return Line(
+def line(letter: LetterRow, *, shown: bool = True) -> LetterLine:
+    """A letter in a list; who is not shown sees no addresses."""
+    return LetterLine(
         letter.id,
         letter.state,
         letter.reason,
-        letter.problem if trusted else mask_text(letter.problem),
+        letter.problem if shown else mask_text(letter.problem),
         letter.origin,
         letter.user,
         letter.job,
@@ -112,15 +112,15 @@ def line(letter: LetterRow, *, trusted: bool = True) -> Line:
     )
 
 
-def letter(found: LetterHistory, *, trusted: bool = True) -> Letter:
-    """A letter; who is not trusted sees neither key, headers nor payload: `hidden`."""
+def letter(found: LetterHistory, *, shown: bool = True) -> LetterView:
+    """A letter; `shown`: with key, headers, payload and addresses."""
     row = found.letter
-    known = Letter(
+    known = LetterView(
         id=row.id,
         state=row.state,
         broker=row.broker,
         reason=row.reason,
-        problem=row.problem if trusted else mask_text(row.problem),
+        problem=row.problem if shown else mask_text(row.problem),
         origin=row.origin,
         partition=row.partition,
         offset=row.offset,
@@ -129,10 +129,10 @@ def letter(found: LetterHistory, *, trusted: bool = True) -> Letter:
         user=row.user,
         first_seen=rfc3339(row.first_seen),
         changed=rfc3339(row.changed),
-        actions=_actions(found.actions, trusted=trusted),
-        hidden=not trusted,
+        actions=_actions(found.actions, shown=shown),
+        masked=not shown,
     )
-    if not trusted:
+    if not shown:
         return known
     return msgspec.structs.replace(
         known,
@@ -151,8 +151,8 @@ def verdict(trial: Trial) -> Verdict:
     return Verdict(accepted=True, problem=None, notes=trial.notes)
 
 
-def _actions(found: Sequence[ActionRow], *, trusted: bool) -> list[Action]:
-    return [Action(one.what, one.by, rfc3339(one.at), one.note if trusted else mask_text(one.note)) for one in found]
+def _actions(found: Sequence[ActionRow], *, shown: bool) -> list[ActionView]:
+    return [ActionView(one.what, one.by, rfc3339(one.at), one.note if shown else mask_text(one.note)) for one in found]
 
 
 def _content(value: bytes | None) -> Content | None:

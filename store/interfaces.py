@@ -6,10 +6,10 @@ from typing import Protocol
 from activity.claims import Answer, Claim
 from activity.dead import DeadLetter
 from activity.jobs import Job, JobState
+from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome
 from activity.replay import Known
 from store.deadletters import LetterGroup, LetterHistory, LetterRow, Wanted
-from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import Settlement
 from store.log import Appended, Difference, Entry
 from store.schedule import Due
@@ -29,8 +29,23 @@ class Log(Protocol):
     async def compare(self, entries: Sequence[Entry]) -> Difference:
         """What `append` would do, and does nothing."""
 
-    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
-        """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`."""
+    async def read(
+        self,
+        user: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        type: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        as_of: float | None = None,
+    ) -> list[Entry]:
+        """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`, received from
+        `since` on and before `until` (Unix seconds).
+
+        `as_of`: the log as it was then, up to the first event that was received later. An event that waited for a gap until
+        it was given up counts from when the one before it had come.
+        """
 
     async def position(self, user: str, source: str, event_id: str) -> int | None:
         """Where the event stands (first, if it came again after it was forgotten); None: nowhere."""
@@ -104,6 +119,9 @@ class JobList(Protocol):
         self, *, state: JobState | None = None, user: str | None = None, limit: int = 100, after: str | None = None
     ) -> list[JobRow]:
         """At most `limit` jobs, newest first; `after` is the id of the last one of the page before."""
+
+    async def of_events(self, user: str, events: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> list[JobHistory]:
+        """The jobs that `user`'s events (source, id) led to, and those with `ids`, each once, with their attempts."""
 
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What the ledger knows of those of the jobs that it has heard of."""

@@ -18,15 +18,13 @@ from agents.archiver import archiver
 from agents.desk import desk
 from agents.notifier import notifier
 from agents.sequencer import sequencer
-from console.access import Access
-from console.routes import Route
-from console.server import create_application
 from streams.chunks import Chunks, each_chunk
 from streams.collector import relax_collector
-from streams.console import console_routes
+from streams.console import ConsolePart
 from streams.consumer import LARGEST_CHUNK
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
+from streams.membership import web_url
 from streams.metrics import Metrics
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
@@ -53,18 +51,18 @@ class App(faust.App):
     def __init__(self, *args: Any, settings: Settings, open_parts: Opener, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.boot_strategy.enable_web = False  # `faust worker` overrides the setting web_enabled
-        self._routes: list[Route] = []
+        self._console: ConsolePart | None = None
         self._settings, self._open_parts = settings, open_parts
         self._parts = AsyncExitStack()
         self.outage = KafkaOutage()
 
-    def serve(self, routes: list[Route]) -> None:
-        """Have the worker's web server answer by `routes`. Without a call it has none."""
+    def serve(self, console: ConsolePart) -> None:
+        """Have the worker's web server show `console`. Without a call it has none."""
         self.boot_strategy.enable_web = True
-        self._routes = routes
+        self._console = console
 
     def _new_web(self) -> FaustWeb:
-        return Web(self, create_application(self._routes, Access(self._settings.api_token)))
+        return super()._new_web() if self._console is None else Web(self, self._console.application)
 
     async def on_first_start(self) -> None:
         """Check and create what the worker stands on. What a person must mend ends the process with one clear line."""
@@ -125,14 +123,15 @@ def create_app(settings: Settings) -> App:
     store, states = StorePart(settings), StatesPart(settings)
 
     async def open_parts(stack: AsyncExitStack) -> None:
-        await store.open(stack)
-        await states.open(stack)
+        for part in (store, states, console):
+            await part.open(stack)
 
     app = _new_app(names.APP, settings, open_parts)
-    metrics = _add_sequencer(app, settings, states)
+    users, metrics = _add_sequencer(app, settings, states)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
     app.agent(_topic(app, names.DEAD), name="desk")(each_chunk(desk, letters=store))
-    app.serve(console_routes(app, store, metrics))
+    console = ConsolePart(app, settings, store, users, metrics)
+    app.serve(console)
     return app
 
 
@@ -144,7 +143,7 @@ def create_sequencer_app(settings: Settings) -> App:
     return app
 
 
-def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> Metrics:
+def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> tuple[Users, Metrics]:
     table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
     users = cast(Users, table)
     ticks = Ticks(users, settings)
@@ -164,7 +163,7 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> Metrics:
 
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
-    return metrics
+    return users, metrics
 
 
 def create_notify_app(settings: Settings) -> App:
@@ -205,6 +204,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener) -> App:
         producer_max_request_size=LARGEST_RECORD,
         producer_request_timeout=20.0,
         stream_wait_empty=True,
+        canonical_url=web_url(settings),
         web_host=settings.web_host,
         web_bind=settings.web_host,
         web_port=settings.web_port,

@@ -1,20 +1,76 @@
 """What the worker's web server answers: the console's routes, and the parts of the worker that they look into."""
 
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from activity import names
 from activity.errors import ChoparError
-from console.health import Check, health_routes
+from activity.settings import Settings
+from console.access import Access
+from console.activity import activity_routes
+from console.deadletters import letter_routes
+from console.health import health_routes
+from console.jobs import job_routes
+from console.peers import Peers, open_peers
 from console.routes import Call, Endpoint, Route
+from console.server import create_application
+from console.session import session_routes
+from console.tables import Table, table_routes
+from console.timeline import Timelines, timeline_routes
+from streams.membership import UsersMembership
 from streams.metrics import Metrics
-from streams.parts import StorePart
+from streams.parts import CurrentRules, StorePart
+from streams.redelivery import worker_redelivery
+from tables.users import Users
 
 
-def console_routes(app: Any, store: StorePart, metrics: Metrics) -> list[Route]:
-    """All routes of a worker. `app` is the `streams.app.App`."""
-    return [*health_routes(worker_checks(app, store)), metrics_route(metrics)]
+class ConsolePart:
+    """The worker's web console. Its application can be made once it is open."""
+
+    def __init__(self, app: Any, settings: Settings, store: StorePart, users: Users, metrics: Metrics) -> None:
+        """`app` is the `streams.app.App`."""
+        self._app, self._settings, self._store, self._users, self._metrics = app, settings, store, users, metrics
+        self._peers: Peers
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        self._peers = await stack.enter_async_context(open_peers(self._settings.api_token))
+
+    def application(self) -> web.Application:
+        """All routes of a worker."""
+        settings, store = self._settings, self._store.store
+        access = Access(settings.api_token)
+        members = UsersMembership(self._app, self._users, settings)
+        users = Table(names.USERS, members, self._peers, settings.gap_timeout)
+        timelines = Timelines(store.log, store.jobs, CurrentRules(settings).read, users.state)
+        routes: list[Route] = [
+            *timeline_routes(timelines),
+            *activity_routes(store.log),
+            *job_routes(store.jobs),
+            *letter_routes(store.letters, store.letters, worker_redelivery(self._app, settings, store)),
+            *table_routes({names.USERS: users}),
+            *health_routes({"kafka": self._kafka, "table": partial(_table, members), "store": self._database}),
+            metrics_route(self._metrics),
+            *session_routes(access),
+        ]
+        return create_application(routes, access)
+
+    async def _kafka(self) -> str | None:
+        return "away" if self._app.outage.is_on else None
+
+    async def _database(self) -> str | None:
+        try:
+            await self._store.store.answers()
+        except ChoparError:
+            return "away"
+        return None
+
+
+async def _table(members: UsersMembership) -> str | None:
+    return members.problem()
 
 
 def metrics_route(metrics: Metrics) -> Endpoint:
@@ -24,27 +80,3 @@ def metrics_route(metrics: Metrics) -> Endpoint:
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Endpoint("/metrics", show, "Counters of this worker, in Prometheus' text format.", str, media_type="text/plain")
-
-
-def worker_checks(app: Any, store: StorePart) -> dict[str, Check]:
-    """What a worker needs to be of use."""
-
-    async def kafka() -> str | None:
-        return "away" if app.outage.is_on else None
-
-    async def table() -> str | None:
-        if app.rebalancing or not app.consumer_generation_id:
-            return "the group is being balanced anew"
-        recovery = app.tables.recovery
-        if recovery.in_recovery or not recovery.completed.is_set():
-            return f"recovering, {recovery.active_remaining_total():,} records to go"
-        return None
-
-    async def database() -> str | None:
-        try:
-            await store.store.answers()
-        except ChoparError:
-            return "away"
-        return None
-
-    return {"kafka": kafka, "table": table, "store": database}

@@ -102,3 +102,19 @@ def read_rules(settings: Settings) -> Rules:
         raise SettingError(f"{PREFIX}RULES", f"can't read {settings.rules} ({error})") from None
     templates = Templates(settings.templates)
     return parse_rules(text, str(settings.rules), expression, templates.names, settings.unsubscribe_url)
+
+
+class CurrentRules:
+    """The rules as their files are now; read again when one has changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._read: tuple[list[int], Rules] | None = None
+
+    def read(self) -> Rules:
+        """Raises SettingError that names file and line of what is wrong."""
+        files = (self._settings.rules, self._settings.templates)
+        changed = [file.stat().st_mtime_ns if file.exists() else 0 for file in files]
+        if self._read is None or self._read[0] != changed:
+            self._read = changed, read_rules(self._settings)
+        return self._read[1]

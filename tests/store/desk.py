@@ -33,7 +33,8 @@ class MemoryLetters:
     ) -> list[LetterRow]:
         found = sorted(self._wanted(wanted), key=_place, reverse=not oldest_first)
         if after is not None:
-            found = found[found.index(self._letters[after]) + 1 :] if self._letters[after] in found else found
+            last = _place(self._letters[after])
+            found = [one for one in found if (_place(one) > last if oldest_first else _place(one) < last)]
         return found[:limit]
 
     async def groups(self, wanted: Wanted) -> list[LetterGroup]:

@@ -1,6 +1,8 @@
 """The store in memory, for tests of what uses it. Passes the tests that the real one passes."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from itertools import takewhile
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -24,9 +26,9 @@ from activity.claims import (
     state_after,
 )
 from activity.jobs import Job, JobState, encode_job
+from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Dead, Outcome, Unknown
 from activity.replay import Known
-from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import LEASE_OVER, Settlement
 from store.log import Appended, Difference, Entry
 from store.schedule import Due
@@ -66,13 +68,29 @@ class MemoryLog:
                 found.missing.append(entry)
         return found
 
-    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
+    async def read(
+        self,
+        user: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        type: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        as_of: float | None = None,
+    ) -> list[Entry]:
+        mine = [self._entries[place] for place in sorted(self._entries) if place[0] == user]
+        if as_of is not None:
+            mine = list(takewhile(lambda entry: _seconds(entry) <= as_of, mine))
         found = [
             entry
-            for entry in self._entries.values()
-            if entry.user_id == user and (before is None or entry.position < before) and (type is None or entry.type == type)
+            for entry in reversed(mine)
+            if (before is None or entry.position < before)
+            and (type is None or entry.type == type)
+            and (since is None or _seconds(entry) >= since)
+            and (until is None or _seconds(entry) < until)
         ]
-        return sorted(found, key=lambda entry: -entry.position)[:limit]
+        return found[:limit]
 
     async def position(self, user: str, source: str, event_id: str) -> int | None:
         return self._events.get((user, source, event_id))
@@ -82,6 +100,10 @@ class MemoryLog:
 
     async def count(self) -> int:
         return len(self._entries)
+
+
+def _seconds(entry: Entry) -> float:
+    return datetime.fromisoformat(entry.received).timestamp()
 
 
 def _storable(entry: Entry) -> bool:
@@ -262,6 +284,12 @@ class MemoryLedger:
             last = self._rows[after]
             newest_first = [row for row in newest_first if (row.created, row.id) < (last.created, last.id)]
         return [row for row in newest_first if state in (None, row.state) and user in (None, row.user_id)][:limit]
+
+    async def of_events(self, user: str, events: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> list[JobHistory]:
+        rows = [
+            row for row in self._rows.values() if (row.user_id == user and (row.source, row.event_id) in events) or row.id in ids
+        ]
+        return [JobHistory(row, await self.attempts(row.id)) for row in rows]
 
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         return {id: Known(row.state, row.attempt) for id in ids if (row := self._rows.get(id))}

@@ -128,6 +128,13 @@ async def test_pages_have_each_letter_once_from_both_ends(kept: Kept) -> None:
         assert found == ids
 
 
+async def test_a_page_follows_a_letter_that_is_no_longer_wanted(kept: Kept) -> None:
+    await kept.desk.take([replace(LETTER, id=f"l-{number}", first_seen=float(number)) for number in range(4)])
+    assert await kept.desk.discard("l-1", "ann", "", 9.0) is None
+    page = await kept.desk.letters(Wanted(state="open"), after="l-1", oldest_first=True)
+    assert [row.id for row in page] == ["l-2", "l-3"]
+
+
 async def test_who_did_what_and_when_is_kept_in_order(kept: Kept) -> None:
     await kept.desk.take([LETTER])
     assert await kept.desk.edit("l-1", b"{}", "ann", "typo", 11.0) is None
