@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from brokers.kafka import Kafka
 from brokers.node import Node
@@ -79,9 +80,16 @@ class Shop:
         assert found == code, (arguments, told)
         return told
 
+    async def over_http(self, method: str, path: str, **body: str) -> dict[str, Any]:
+        """What the worker answers."""
+        url = f"http://127.0.0.1:{self.ours.worker.env['CHOPAR_WEB_PORT']}/api/dead-letters/{path}"
+        async with ClientSession() as session, session.request(method, url, json=body or None) as response:
+            assert response.status == 200, await response.text()
+            return dict(await response.json())
+
     async def original(self, id: str) -> dict[str, Any]:
         """What stands in a letter."""
-        return dict(json.loads(json.loads(await self.dead("show", id, "--json"))["payload"]["text"]))
+        return dict(json.loads((await self.over_http("get", id))["payload"]["text"]))
 
     def mails(self, address: str) -> int:
         """How many mails to this address came."""
@@ -112,20 +120,19 @@ async def test_what_is_dead_is_repaired_and_sent_once(private_kafka: Node[Kafka]
 async def a_refused_event_is_edited_and_logged_once_though_the_replay_is_killed(shop: Shop) -> None:
     await shop.send("ann", type=None)
     id = await shop.letter("ann", "missing-attribute")
-    assert "would be refused: missing-attribute" in await shop.dead("replay", id, "--dry-run", code=1)
     assert "was not replayed: missing-attribute" in await shop.dead("replay", id, code=1)
     mended = await shop.original(id) | {"type": "user.signed_up"}
     told = await shop.dead("edit", id, "--payload", "-", "--by", "bob", payload=mended)
     assert '+  "type": "user.signed_up"' in told.replace(",", "")
     assert "would be accepted" in told
     assert await shop.call("replay", id, failpoint="replay.sent:1") == (-signal.SIGKILL, "")
-    assert json.loads(await shop.dead("show", id, "--json"))["state"] == "open", "sent, and not marked"
-    await shop.dead("replay", "--reason", "missing-attribute", "--by", "cy", "--note", "mended")
+    assert (await shop.over_http("get", id))["state"] == "open", "sent, and not marked"
+    assert (await shop.over_http("post", f"{id}/replay", by="cy", note="mended"))["problem"] is None
     assert "it was replayed by cy" in await shop.dead("replay", id, code=1)
     user = f"{shop.run}-ann"
     await shop.mail(f"{user}@shop.example")
     assert await read_log(shop.kafka_url, {user}) == {user: [(1, "ann-1")]}
-    shown = json.loads(await shop.dead("show", id, "--json"))
+    shown = await shop.over_http("get", id)
     assert [(one["what"], one["by"], one["note"]) for one in shown["actions"]] == [
         ("edited", "bob", ""),
         ("replayed", "cy", "mended"),
@@ -139,7 +146,6 @@ async def a_bad_address_is_corrected(shop: Shop) -> None:
     await shop.send("bob", data={"email": "bob@@shop", "name": "Bob"})
     id = await shop.letter("bob", "bad-address")
     job = await shop.original(id)
-    assert "bad-address" in await shop.dead("replay", id, "--dry-run", code=1)
     still_bad = job | {"to": "bob at shop"}
     assert "would be refused: bad-address" in await shop.dead("edit", id, "--payload", "-", payload=still_bad)
     shop.inbox.replies[f"{shop.run}-bob@shop.example"] = ["550 no such user"]
@@ -150,7 +156,6 @@ async def a_bad_address_is_corrected(shop: Shop) -> None:
     assert again != id, "the server refused it: another attempt, so a letter of its own"
     assert "goes to email.transactional.welcome" in await shop.dead("replay", again)
     await shop.mail(f"{shop.run}-bob@shop.example")
-    assert "it was replayed" in await shop.dead("replay", again, code=1)
     row = "select state, attempt, recipient from job where id = ?"
     wanted = [("sent", 3, f"{shop.run}-bob@shop.example")]
     await shop.ours.until(lambda: shop.ours.rows(row, job["id"]) == wanted, "sent at the third attempt")
@@ -160,8 +165,8 @@ async def a_bad_address_is_corrected(shop: Shop) -> None:
 async def a_rule_gets_what_it_lacked(shop: Shop) -> None:
     await shop.send("cy", data={"name": "Cy"})
     id = await shop.letter("cy", "rule")
+    assert "rule welcome" in await shop.dead("replay", id, "--dry-run", code=1)
     event = await shop.original(id)
-    assert "rule welcome" in await shop.dead("replay", id, code=1)
     event["data"]["email"] = f"{shop.run}-cy@shop.example"
     assert "goes to email.transactional.welcome" in await shop.dead("edit", id, "--payload", "-", payload=event)
     await shop.dead("replay", id)
@@ -174,11 +179,7 @@ async def what_is_discarded_is_not_replayed(shop: Shop) -> None:
     await shop.send("di", type=None)
     id = await shop.letter("di", "missing-attribute")
     assert id in await shop.dead("discard", id, "--by", "ann", "--note", "a test")
-    assert "it was discarded by ann" in await shop.dead("replay", id, code=1)
     assert "replayed 0" in await shop.dead("replay", "--all")
     await shop.dead("undo", id, "--by", "ann")
-    assert "it is not discarded" in await shop.dead("undo", id, code=1)
     await shop.dead("discard", id)
-    of_user = ("list", "--user", f"{shop.run}-di", "--since", "1h")
-    assert id in await shop.dead(*of_user, "--text", f"{shop.run}-di@shop.example")
-    assert id not in await shop.dead(*of_user, "--text", "something else")
+    assert id in await shop.dead("list", "--user", f"{shop.run}-di", "--since", "1h", "--text", f"{shop.run}-di@shop.example")
