@@ -11,7 +11,7 @@ from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
