@@ -3,8 +3,8 @@
 from activity.chunk import Chunk
 from activity.dead import from_topic
 from activity.errors import Unreachable
-from agents.failpoints import failpoint
 from agents.patience import patiently
+from rabbit.failpoints import failpoint
 from store.interfaces import Intake
 
 

@@ -129,13 +129,12 @@ async def desk_store() -> AsyncIterator[tuple[Settings, "Store"]]:
 @asynccontextmanager
 async def redelivery() -> AsyncIterator[tuple["Redelivery", "Store"]]:
     """What replays, and the store. Kafka is connected to when the first event is sent."""
-    from agents.failpoints import failpoint
     from rabbit.redelivery import Redelivery
     from streams.redelivery import redelivery_parts
 
     async with desk_store() as (settings, store), AsyncExitStack() as stack:
         parts = redelivery_parts(settings, store, Sending(settings, stack))
-        yield Redelivery(parts, sent=partial(failpoint, "replay.sent")), store
+        yield Redelivery(parts), store
 
 
 class Sending:

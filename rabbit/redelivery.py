@@ -19,6 +19,7 @@ from activity.outcomes import Dead
 from activity.redelivery import Accepted, Again, Trial
 from activity.rules import Rules
 from rabbit.attempt import readable
+from rabbit.failpoints import failpoint
 from rabbit.mail import TASK, Writer
 from store.deadletters import MISSING, LetterRow, Wanted
 from store.interfaces import Desk, JobList, LetterList, Log
@@ -63,10 +64,10 @@ _Plan = Again | _Jobs | Accepted
 
 
 class Redelivery:
-    """Replays, or only says what would come of it. `sent` is called when an event is sent and not marked yet."""
+    """Replays, or only says what would come of it."""
 
-    def __init__(self, parts: Parts, now: Callable[[], float] = time.time, sent: Callable[[], None] = lambda: None) -> None:
-        self._parts, self._now, self._sent = parts, now, sent
+    def __init__(self, parts: Parts, now: Callable[[], float] = time.time) -> None:
+        self._parts, self._now = parts, now
 
     async def trial(self, letter: LetterRow) -> Trial:
         """Whether it would be accepted now. It changes nothing."""
@@ -114,7 +115,7 @@ class Redelivery:
             return Came(id, await desk.replay_jobs(id, plan.jobs, by, note, due=now, now=now, new=plan.new), notes)
         if isinstance(plan, Again):
             await self._parts.send(plan)
-            self._sent()
+            failpoint("replay.sent")
         return Came(id, await desk.replayed(id, by, note, self._now()), notes)
 
     # -- what would come of it -----------------------------------------------------------------------------------------

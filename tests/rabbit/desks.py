@@ -32,7 +32,7 @@ template = "welcome"
 class MemoryDesk:
     """`away`: Kafka does not answer. `sent`: what it was sent."""
 
-    def __init__(self, sent: Callable[[], None] = lambda: None) -> None:
+    def __init__(self) -> None:
         self.ledger, self.log = MemoryLedger("resend"), MemoryLog()
         self.letters = MemoryLetters(self.ledger)
         self.sent: list[Again] = []
@@ -42,7 +42,7 @@ class MemoryDesk:
         self.writer = Writer(templates, "shop@shop.example")
         self.now = 100.0
         parts = Parts(self.letters, self.log, self.ledger, lambda: self.rules, lambda: self.writer, self._sender())
-        self.redelivery = Redelivery(parts, now=lambda: self.now, sent=sent)
+        self.redelivery = Redelivery(parts, now=lambda: self.now)
 
     def _sender(self) -> Callable[[Again], Awaitable[None]]:
         async def send(again: Again) -> None:

@@ -92,14 +92,15 @@ async def test_what_stands_in_the_log_is_not_sent_again(desk: MemoryDesk) -> Non
     assert (await row(desk)).state == "replayed"
 
 
-async def test_killed_between_sending_and_marking_it_is_open_and_sent_again() -> None:
+async def test_killed_between_sending_and_marking_it_is_open(desk: MemoryDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(Exception):
         pass
 
-    def kill() -> None:
+    def kill(point: str) -> None:
+        assert point == "replay.sent"
         raise Killed
 
-    desk = MemoryDesk(kill)
+    monkeypatch.setattr("rabbit.redelivery.failpoint", kill)
     await desk.letters.take([LETTER])
     with pytest.raises(Killed):
         await desk.redelivery.replay("l-1", "ann")
