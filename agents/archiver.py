@@ -10,8 +10,8 @@ from activity.chunk import Chunk, Record
 from activity.errors import Unreachable
 from activity.events import LogRecord, Refused, decode_log
 from activity.sequencing import Pair, Step, dead_headers
-from agents.failpoints import failpoint
 from agents.patience import patiently
+from rabbit.failpoints import failpoint
 from store.log import Appended, Entry
 
 

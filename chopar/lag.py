@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from activity.names import APP, EVENTS, LOG, NOTIFY_APP
+from activity.names import APP, DEAD, EVENTS, LOG, NOTIFY_APP
 from activity.pace import Look, Pace, pace, together
 from chopar.terminal import cell, fitting, out, write_json
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from streams.groups import Group, Groups
 
-READERS: Final = ((APP, EVENTS, "sequencer"), (APP, LOG, "archiver"), (NOTIFY_APP, LOG, "notifier"))
+READERS: Final = ((APP, EVENTS, "sequencer"), (APP, LOG, "archiver"), (APP, DEAD, "desk"), (NOTIFY_APP, LOG, "notifier"))
 """Who reads what: group, topic, and the agent in it."""
 
 
@@ -54,7 +54,7 @@ class Reader(msgspec.Struct, frozen=True):
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"readers": [{"agent", "group", "partitions": […], …}]}.')
 def lag(interval: float, watch: bool, as_json: bool) -> None:
-    """Show, by partition, how far sequencer, archiver and notifier have read, what is left, and who reads it.
+    """Show, by partition, how far sequencer, archiver, desk and notifier have read, what is left, and who reads it.
 
     Position is what they have committed, about twice a second: all before it is done. The rates are those between two
     looks. Whoever reads no faster than records come never catches up at this rate; what he reads within a second is on

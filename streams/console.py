@@ -12,6 +12,7 @@ from activity.errors import ChoparError
 from activity.settings import Settings
 from console.access import Access
 from console.activity import activity_routes
+from console.deadletters import letter_routes
 from console.health import health_routes
 from console.jobs import job_routes
 from console.openapi import openapi_route
@@ -24,6 +25,7 @@ from console.timeline import Timelines, timeline_routes
 from streams.membership import UsersMembership
 from streams.metrics import Metrics
 from streams.parts import CurrentRules, StorePart
+from streams.redelivery import worker_redelivery
 from tables.users import Users
 
 
@@ -49,6 +51,7 @@ class ConsolePart:
             *timeline_routes(timelines),
             *activity_routes(store.log),
             *job_routes(store.jobs),
+            *letter_routes(store.letters, store.letters, worker_redelivery(self._app, settings, store)),
             *table_routes({names.USERS: users}),
             *health_routes({"kafka": self._kafka, "table": partial(_table, members), "store": self._database}),
             metrics_route(self._metrics),

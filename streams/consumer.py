@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
 from streams.fetches import read_by_the_batch, whole

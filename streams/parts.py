@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from activity import names
+from activity.dead import DeadLetter
 from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
@@ -40,6 +41,10 @@ class StorePart:
     async def append(self, entries: Sequence[Entry]) -> Appended:
         """As `ActivityLog.append`."""
         return await self.store.log.append(entries)
+
+    async def take(self, letters: Sequence[DeadLetter]) -> None:
+        """As `DeadLetters.take`."""
+        await self.store.letters.take(letters)
 
 
 class StatesPart:

@@ -12,7 +12,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
 from activity.sequencing import KeyValue, Pair
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from streams.exits import TEMPFAIL, leave
 
 _NO_HEADERS: Final[list[Any]] = []

@@ -159,7 +159,7 @@ async def test_history_is_run_again_and_nobody_gets_a_mail_twice(
 async def nothing_is_missing(shop: Shop) -> None:
     readers = await shop.lag()
     assert [(reader.agent, reader.members, reader.all.lag) for reader in readers] == [
-        ("sequencer", 1, 0), ("archiver", 1, 0), ("notifier", 1, 0),
+        ("sequencer", 1, 0), ("archiver", 1, 0), ("desk", 1, 0), ("notifier", 1, 0),
     ]  # fmt: skip
     for reader in readers:
         owners = {standing.owner for standing in reader.partitions}
@@ -182,7 +182,7 @@ async def watched(shop: Shop) -> None:
     try:
         for _ in range(2):
             document = msgspec.json.decode(await process.stdout.readline())
-            assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "notifier"]
+            assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "desk", "notifier"]
     finally:
         process.kill()
         await process.communicate()
