@@ -15,14 +15,15 @@ import pytest
 
 from activity.errors import InUse, Mismatch
 from activity.names import APP, LOG, NOTIFY_APP
+from activity.pace import Reader
 from activity.replay import Moment, Offset
 from activity.settings import Settings
 from brokers.kafka import Kafka
 from brokers.node import Node
-from chopar.lag import Reader, looks
 from chopar.passes import Result, Wish, run
 from chopar.reset import reset
 from streams.groups import open_groups
+from streams.lag import looks
 from tests.chopar.running import chopar, environment
 from tests.installation import Installation, read_log, send
 from tests.processes import ROOT
@@ -91,7 +92,7 @@ class Shop:
 
     async def lag(self) -> list[Reader]:
         """What `chopar lag` shows."""
-        async with aclosing(looks(0.3)) as readers:
+        async with aclosing(looks(Settings(kafka_url=self.settings["kafka_url"]), 0.3)) as readers:
             return await anext(readers)
 
     async def replay(self, *, dry: bool = False, **changes: Any) -> Result:
