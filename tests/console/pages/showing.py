@@ -97,8 +97,8 @@ class Read(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-async def page(client: Any, path: str, status: int = 200, **headers: str) -> Read:
-    response = await client.get(path, headers=headers)
+async def page(client: Any, path: str, status: int = 200, headers: dict[str, str] | None = None) -> Read:
+    response = await client.get(path, headers=headers or {})
     text = await response.text()
     assert response.status == status, text
     assert response.content_type == "text/html"

@@ -83,12 +83,12 @@ async def test_data_never_becomes_markup(token: str | None) -> None:
             "/dead-letters",
             "/dead-letters?state=open&reason=" + "%3Cscript%3E",
         ):
-            check(await page(client, path, **headers))
-        read = await page(client, "/", **headers)
+            check(await page(client, path, headers=headers))
+        read = await page(client, "/", headers=headers)
         assert SCRIPT in read.text
-        for link in {str(one["href"]) for one in (await page(client, "/dead-letters", **headers)).all("a")}:
+        for link in {str(one["href"]) for one in (await page(client, "/dead-letters", headers=headers)).all("a")}:
             if link.startswith(("/dead-letters", "/users/")):
-                check(await page(client, link, **headers))
+                check(await page(client, link, headers=headers))
         check(await page(client, "/nothing<script>", 404))
 
 
@@ -96,7 +96,7 @@ async def test_a_timeline_tells_the_whole_story() -> None:
     world = World()
     await world.told()
     async with showing(world) as client:
-        read = await page(client, "/users/u%2F1%20%C3%A9", **bearer())
+        read = await page(client, "/users/u%2F1%20%C3%A9", headers=bearer())
         check(read)
         for words in (
             USER,
@@ -209,7 +209,7 @@ async def test_letters_come_by_page_and_are_searched_with_the_token() -> None:
         ]
         assert "l-9" in (await page(client, "/dead-letters?state=open&cursor=l-10")).text
         await page(client, "/dead-letters?text=e-1", 401)
-        assert "l-59" in (await page(client, "/dead-letters?text=e-1", **bearer())).text
+        assert "l-59" in (await page(client, "/dead-letters?text=e-1", headers=bearer())).text
 
 
 def test_numbers_for_people() -> None:
@@ -227,4 +227,4 @@ async def test_an_attempt_at_a_mail_is_masked_too() -> None:
         for one in found:
             path = f"/jobs/{one.job.id}"
             assert ADDRESS not in (await page(client, path)).text
-            assert ADDRESS in (await page(client, path, **bearer())).text
+            assert ADDRESS in (await page(client, path, headers=bearer())).text
