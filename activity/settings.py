@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     web_url: str | None = None
+    mailer_port: int | None = None
     api_token: str | None = None
     data_dir: Path = Path(".chopar")
     partitions: int = 8
@@ -197,6 +198,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "web_host": str,
     "web_port": _whole(1, 65535),
     "web_url": _url("http", "https"),
+    "mailer_port": _whole(1, 65535),
     "api_token": str,
     "data_dir": Path,
     "partitions": _whole(1, 1024),

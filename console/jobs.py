@@ -9,7 +9,7 @@ from activity.jobs import JobClass, JobState
 from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome
 from console.masking import mask_address, mask_text
-from console.problems import bad, not_found
+from console.problems import not_found
 from console.routes import Call, Endpoint, Limit, NoQuery
 from store.interfaces import JobList
 
@@ -18,12 +18,11 @@ User = Annotated[str, msgspec.Meta(max_length=512, description="Only jobs of thi
 
 
 class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`scheduled`: only jobs that wait for their time, the next one first."""
+    """Jobs in `state` `scheduled` come in the order of their time, the next one first; all others newest first."""
 
     limit: Limit = 50
     state: JobState | None = None
     user: User | None = None
-    scheduled: bool = False
     cursor: JobId | None = None
 
 
@@ -87,11 +86,9 @@ def job_routes(jobs: JobList) -> list[Endpoint]:
 
     async def list_jobs(call: Call[JobsQuery, None]) -> JobPage:
         query = call.query
-        if query.scheduled and query.state is not None:
-            raise bad("state", "scheduled is a state; choose one")
         if query.cursor is not None and await jobs.job(query.cursor) is None:
-            raise bad("cursor", "there is no such job; begin without a cursor")
-        if query.scheduled:
+            raise not_found("there is no such job; begin without a cursor", "cursor")
+        if query.state == "scheduled":
             found = await jobs.scheduled(user=query.user, limit=query.limit, after=query.cursor)
         else:
             found = await jobs.jobs(state=query.state, user=query.user, limit=query.limit, after=query.cursor)
@@ -105,7 +102,7 @@ def job_routes(jobs: JobList) -> list[Endpoint]:
         return job_details(found, shown=call.trusted)
 
     return [
-        Endpoint("/api/jobs", list_jobs, "The jobs, newest first.", JobPage, query=JobsQuery, problems=(503,)),
+        Endpoint("/api/jobs", list_jobs, "The jobs, newest first.", JobPage, query=JobsQuery, problems=(404, 503)),
         Endpoint("/api/jobs/{id}", show_job, "A job and each attempt at it.", JobDetails, problems=(404, 503)),
     ]
 

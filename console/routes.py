@@ -23,7 +23,7 @@ Q = TypeVar("Q")
 B = TypeVar("B")
 
 Limit: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=500, description="At most so many.")]
-Cursor: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096, description="The `next` of the page before.")]
+Cursor: TypeAlias = Annotated[str, msgspec.Meta(max_length=1024, description="The `next` of the page before.")]
 
 
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -93,9 +93,13 @@ def read_query(request: web.Request, kind: type[Any]) -> Any:
         if len(given.getall(name)) > 1:
             raise bad(name, "this parameter is there more than once")
     try:
-        return msgspec.convert(dict(given), kind, strict=False)
+        found = msgspec.convert(dict(given), kind, strict=False)
     except msgspec.ValidationError as error:
         raise bad(*_field(str(error))) from None
+    for field in msgspec.structs.fields(kind):
+        if getattr(found, field.name) is None and field.encode_name in given:
+            raise bad(field.encode_name, "`null` is no value; a parameter that is not meant is left out")
+    return found
 
 
 async def _read_body(request: web.Request, kind: type[Any]) -> Any:

@@ -26,6 +26,7 @@ from rabbit.smtp import Away, Mailer
 from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
 from rabbit.templates import Templates, expression
+from rabbit.web import Check, Counting, Figures, serving
 from store.opening import open_store
 
 logger = logging.getLogger("rabbit")
@@ -58,24 +59,31 @@ async def run(settings: Settings) -> None:
         source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
         publisher = Publisher(rabbit_url, rabbit)
         lifecycle = Lifecycle(rabbit_url, rabbit)
+        counting = Counting(lifecycle)
         pool = Pool(
             source=source,
             outbox=publisher,
             ledger=store.ledger(settings.unknown_outcome),
             outcomes=store.jobs,
             tasks=tasks,
-            listener=lifecycle,
+            listener=counting,
             probe=mailer.answers,
             terms=terms(settings),
             limits=Limits(settings.mail_workers, settings.smtp_timeout, settings.domain_limits.by_domain),
             store=away,
         )
-        scheduler = Scheduler(store.schedule, publisher, lifecycle, away)
+        scheduler = Scheduler(store.schedule, publisher, counting, away)
         control = Control(rabbit_url, pool, store.switches, rabbit)
         intake = DeadIntake(rabbit_url, store.letters, rabbit, away)
         await control.recall()
         try:
-            await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run(), intake.run())
+            gone: dict[str, Check] = {
+                "rabbitmq": lambda: rabbit.lasting,
+                "store": lambda: away.lasting,
+                "smtp": lambda: pool.status().away_since is not None,
+            }
+            async with serving(settings.web_host, settings.mailer_port, Figures(pool.status, counting), gone):
+                await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run(), intake.run())
         finally:
             await asyncio.gather(*(part.close() for part in (source, publisher, lifecycle, control, intake, mailer)))
 

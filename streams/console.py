@@ -15,6 +15,7 @@ from console.activity import activity_routes
 from console.deadletters import letter_routes
 from console.health import health_routes
 from console.jobs import job_routes
+from console.openapi import openapi_route
 from console.peers import Peers, open_peers
 from console.routes import Call, Endpoint, Route
 from console.server import create_application
@@ -56,7 +57,7 @@ class ConsolePart:
             metrics_route(self._metrics),
             *session_routes(access),
         ]
-        return create_application(routes, access)
+        return create_application([*routes, openapi_route(routes)], access)
 
     async def _kafka(self) -> str | None:
         return "away" if self._app.outage.is_on else None

@@ -138,6 +138,8 @@ async def test_filters_by_time_and_the_log_as_it_was() -> None:
         ("limit=0", "limit"),
         ("before=0", "before"),
         ("before=x", "before"),
+        ("before=null", "before"),
+        ("from=null", "from"),
         (f"before={2**63}", "before"),
         ("from=yesterday", "from"),
         ("to=2026-01-31T09:30:00", "to"),
