@@ -75,10 +75,11 @@ def _add_commands() -> None:
     from chopar.log import log
     from chopar.replay import replay
     from chopar.send import send
+    from chopar.timeline import timeline
     from chopar.topics import topics
     from chopar.up import up
 
-    for command in (up, demo, send, log, jobs, dead, audit, lag, replay, topics, doctor, worker, notifier, mailer):
+    for command in (up, demo, send, log, timeline, jobs, dead, audit, lag, replay, topics, doctor, worker, notifier, mailer):
         cli.add_command(command)
 
 

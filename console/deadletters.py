@@ -1,6 +1,6 @@
 """`/api/dead-letters`: what was refused or can't be sent, from both brokers; repaired, replayed, discarded."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from time import time
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from activity.dead import LetterState
+from activity.errors import Unreachable
 from activity.redelivery import compact
 from console import letters as views
 from console.access import unauthorized
@@ -16,7 +17,7 @@ from console.letters import GroupView, LetterLine, LetterView, Verdict
 from console.problems import Problem, bad, not_found
 from console.routes import Call, Endpoint, Limit, NoQuery
 from rabbit.redelivery import Came, Redelivery
-from store.deadletters import MISSING, LetterHistory, Wanted
+from store.deadletters import MISSING, LetterHistory, LetterRow, Wanted
 from store.interfaces import Desk, LetterList
 
 Name = Annotated[str, msgspec.Meta(max_length=500)]
@@ -81,7 +82,7 @@ class Replays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user: Name | None = None
     text: Text | None = None
     since: Since | None = None
-    per_second: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
+    per_second: Annotated[float, msgspec.Meta(ge=0.001, le=100_000)] | None = None
     dry_run: bool = False
     by: Operator = "api"
     note: Note = ""
@@ -159,20 +160,24 @@ class _Acting:
         return came
 
     async def replay_group(self, call: Call[NoQuery, Replays]) -> web.StreamResponse:
-        """Its client has the answer line by line; when he goes away it ends."""
+        """Its client has the answer line by line; when he goes away it ends. One without an id says why it ends too early."""
         wish = call.body
         open_ = self._redelivery.open(Wanted(None, wish.reason, wish.origin, wish.user, wish.text, wish.since))
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(call.request)
-        if wish.dry_run:
-            async for letter in open_:
-                verdict = views.verdict(await self._redelivery.trial(letter))
-                await response.write(_line(Came(letter.id, verdict.problem, verdict.notes)))
-        else:
-            async for came in self._redelivery.replay_all(open_, wish.by, wish.note, wish.per_second):
-                await response.write(_line(came))
+        came = self._tried(open_) if wish.dry_run else self._redelivery.replay_all(open_, wish.by, wish.note, wish.per_second)
+        try:
+            async for one in came:
+                await response.write(_line(one))
+        except Unreachable as error:  # the answer has begun: its status can't say so any more
+            await response.write(_line(Came("", str(error))))
         await response.write_eof()
         return response
+
+    async def _tried(self, letters: AsyncIterator[LetterRow]) -> AsyncIterator[Came]:
+        async for letter in letters:
+            verdict = views.verdict(await self._redelivery.trial(letter))
+            yield Came(letter.id, verdict.problem, verdict.notes)
 
     async def discard(self, call: Call[NoQuery, Signed]) -> LetterView:
         return await self._do(call, self._desk.discard)

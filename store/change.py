@@ -114,7 +114,7 @@ class Change:
         before, id = row.record, key(job.id)
         self._doubt(row, Unknown(LEASE_OVER))
         attempt = 0 if before is None else before.attempt
-        self._shelved.append({"job_id": id, "attempt": attempt + 1, "body": encode_job(job)})
+        self._shelved.append({"job_id": id, "attempt": attempt + 1, "body": encode_job(job), "before": attempt})
         self._move(row, JobRecord(id, "scheduled", attempt, "", 0.0, due=due))
         self._name(row, job)
 
@@ -150,7 +150,9 @@ class Change:
     def _shelve(self, row: Row, claim: Claim, got: Later) -> None:
         """What is there already stays as it is: the job may have been moved since."""
         id = key(claim.job.id)
-        self._shelved.append({"job_id": id, "attempt": next_attempt(row.record, claim), "body": encode_job(claim.job)})
+        self._shelved.append(
+            {"job_id": id, "attempt": next_attempt(row.record, claim), "body": encode_job(claim.job), "before": 0}
+        )
         if row.record is None:
             self._move(row, JobRecord(id, "scheduled", 0, "", 0.0, due=got.due))
 

@@ -131,6 +131,7 @@ shelf: Final = Table(
     Column("job_id", Text, ForeignKey("job.id"), primary_key=True),
     Column("attempt", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("before", Integer, nullable=False, server_default="0"),
 )
 
 switch: Final = Table(

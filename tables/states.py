@@ -91,7 +91,7 @@ class MemoryStates(Overview):
                 yield user, value
 
     def page(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        return nsmallest(limit, ((user, value) for user, value in self._states.items() if user > after))
+        return [(user, self._states[user]) for user in nsmallest(limit, filter(after.__lt__, self._states))]
 
 
 class MemoryShelf:

@@ -8,8 +8,9 @@ from typing import Final
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 
-# Taken out of the environment: it is ours, and Chopar refuses a CHOPAR_ variable that it does not know.
-RABBIT_ROOT: Final = os.environ.pop("CHOPAR_TEST_RABBIT_ROOT", "")
+# Under a name that is not Chopar's, which refuses a CHOPAR_ variable that it does not know; the workers of xdist inherit it.
+RABBIT_ROOT: Final = os.environ.pop("CHOPAR_TEST_RABBIT_ROOT", "") or os.environ.get("TEST_RABBIT_ROOT", "")
+os.environ["TEST_RABBIT_ROOT"] = RABBIT_ROOT
 
 
 def rabbitmq_node(folder: Path) -> Node[RabbitMQ]:

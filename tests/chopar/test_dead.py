@@ -83,7 +83,7 @@ class Shop:
     async def over_http(self, method: str, path: str, **body: str) -> dict[str, Any]:
         """What the worker answers."""
         url = f"http://127.0.0.1:{self.ours.worker.env['CHOPAR_WEB_PORT']}/api/dead-letters/{path}"
-        async with ClientSession() as session, session.request(method, url, json=body or None) as response:
+        async with ClientSession() as session, session.request(method, url, json=body if method == "post" else None) as response:
             assert response.status == 200, await response.text()
             return dict(await response.json())
 
@@ -112,7 +112,7 @@ async def test_what_is_dead_is_repaired_and_sent_once(private_kafka: Node[Kafka]
             await what_is_discarded_is_not_replayed(shop)
             listed = json.loads(await shop.dead("list", "--json"))
             counts = {group["reason"]: (group["open"], group["replayed"], group["discarded"]) for group in listed["groups"]}
-            assert counts == {"missing-attribute": (0, 1, 1), "bad-address": (0, 1, 0), "refused": (0, 1, 0), "rule": (0, 1, 0)}
+            assert counts == {"missing-attribute": (1, 1, 0), "bad-address": (0, 1, 0), "refused": (0, 1, 0), "rule": (0, 1, 0)}
             audit = await asyncio.to_thread(chopar, "audit", "--json", settings=shop.settings)
             assert audit.returncode == 0, audit.stdout
 
@@ -128,7 +128,6 @@ async def a_refused_event_is_edited_and_logged_once_though_the_replay_is_killed(
     assert await shop.call("replay", id, failpoint="replay.sent:1") == (-signal.SIGKILL, "")
     assert (await shop.over_http("get", id))["state"] == "open", "sent, and not marked"
     assert (await shop.over_http("post", f"{id}/replay", by="cy", note="mended"))["problem"] is None
-    assert "it was replayed by cy" in await shop.dead("replay", id, code=1)
     user = f"{shop.run}-ann"
     await shop.mail(f"{user}@shop.example")
     assert await read_log(shop.kafka_url, {user}) == {user: [(1, "ann-1")]}
@@ -146,15 +145,15 @@ async def a_bad_address_is_corrected(shop: Shop) -> None:
     await shop.send("bob", data={"email": "bob@@shop", "name": "Bob"})
     id = await shop.letter("bob", "bad-address")
     job = await shop.original(id)
-    still_bad = job | {"to": "bob at shop"}
-    assert "would be refused: bad-address" in await shop.dead("edit", id, "--payload", "-", payload=still_bad)
     shop.inbox.replies[f"{shop.run}-bob@shop.example"] = ["550 no such user"]
-    await shop.dead("edit", id, "--payload", "-", payload=job | {"to": f"{shop.run}-bob@shop.example"})
+    mended = json.dumps(job | {"to": f"{shop.run}-bob@shop.example"})
+    await shop.over_http("post", f"{id}/edit", payload=mended)
     came = await asyncio.gather(shop.call("replay", id), shop.call("replay", id))
     assert sorted(code for code, _ in came) == [0, 1], came
     again = await shop.letter_of(job["id"], 2)
     assert again != id, "the server refused it: another attempt, so a letter of its own"
-    assert "goes to email.transactional.welcome" in await shop.dead("replay", again)
+    (told,) = (await shop.over_http("post", f"{again}/replay"))["notes"]
+    assert told.endswith("goes to email.transactional.welcome")
     await shop.mail(f"{shop.run}-bob@shop.example")
     row = "select state, attempt, recipient from job where id = ?"
     wanted = [("sent", 3, f"{shop.run}-bob@shop.example")]
@@ -168,8 +167,8 @@ async def a_rule_gets_what_it_lacked(shop: Shop) -> None:
     assert "rule welcome" in await shop.dead("replay", id, "--dry-run", code=1)
     event = await shop.original(id)
     event["data"]["email"] = f"{shop.run}-cy@shop.example"
-    assert "goes to email.transactional.welcome" in await shop.dead("edit", id, "--payload", "-", payload=event)
-    await shop.dead("replay", id)
+    await shop.over_http("post", f"{id}/edit", payload=json.dumps(event))
+    assert (await shop.over_http("post", f"{id}/replay"))["problem"] is None
     await shop.mail(f"{shop.run}-cy@shop.example")
     assert shop.ours.stored(f"{shop.run}-cy") == 1, "the event itself stood in the log all the time"
     assert shop.mails(f"{shop.run}-cy") == 1
@@ -178,8 +177,7 @@ async def a_rule_gets_what_it_lacked(shop: Shop) -> None:
 async def what_is_discarded_is_not_replayed(shop: Shop) -> None:
     await shop.send("di", type=None)
     id = await shop.letter("di", "missing-attribute")
-    assert id in await shop.dead("discard", id, "--by", "ann", "--note", "a test")
+    assert (await shop.over_http("post", f"{id}/discard", by="ann", note="a test"))["state"] == "discarded"
     assert "replayed 0" in await shop.dead("replay", "--all")
-    await shop.dead("undo", id, "--by", "ann")
-    await shop.dead("discard", id)
+    assert "open again" in await shop.dead("undo", id, "--by", "ann")
     assert id in await shop.dead("list", "--user", f"{shop.run}-di", "--since", "1h", "--text", f"{shop.run}-di@shop.example")

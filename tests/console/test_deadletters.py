@@ -118,6 +118,14 @@ async def test_a_group_is_tried_then_replayed_line_by_line(client: Any, desk: Me
     assert len(desk.sent) == 1
 
 
+async def test_a_group_that_ends_too_early_says_so(client: Any, desk: MemoryDesk) -> None:
+    desk.away = True
+    (line,) = (await (await post(client, "/replay")).text()).splitlines()
+    came = msgspec.json.decode(line)
+    assert came["id"] == ""
+    assert came["problem"].startswith("CHOPAR_KAFKA_URL: no answer")
+
+
 @pytest.mark.parametrize(
     ("path", "field"),
     [("?cursor=l-9", "cursor"), ("?limit=0", "limit"), ("?state=lost", "state"), ("?since=-1", "since"), ("?text=", "text")],

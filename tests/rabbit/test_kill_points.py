@@ -14,6 +14,7 @@ from rabbit.failpoints import POINTS
 from rabbit.publisher import Publisher
 from tests.chaos.mail.checker import check
 from tests.chaos.mail.evidence import Given, gather
+from tests.chaos.mail.run import drained
 from tests.chaos.mail.sink import Sink
 from tests.installation import Installation
 from tests.processes import MAILER, Process
@@ -34,19 +35,19 @@ def answer(recipient: str, number: int) -> str:
 
 
 def orders(part: int) -> list[Job]:
-    """Mails that are taken at once, at the second try, never; some in a moment."""
+    """Mails that are taken at once, at the second try, never; some wait for a time that is far off."""
     found = []
     for number in range(part * JOBS, (part + 1) * JOBS):
         to = f"{KINDS[number % 5]}-{number}@shop.example"
         job = make_job(number, to=to, job_class="bulk" if number % 3 else "transactional")
-        found.append(job if number % 4 else replace(job, send_at=datetime.now(UTC) + timedelta(seconds=2)))
+        found.append(job if number % 4 else replace(job, send_at=datetime.now(UTC) + timedelta(hours=1)))
     return found
 
 
-def end_leases(store: Path) -> None:
-    """As if a minute had passed for what a dead mailer was publishing."""
+def time_passes(store: Path) -> None:
+    """What waits is due, and no dead mailer's lease on it holds."""
     with sqlite3.connect(store, timeout=30) as database:
-        database.execute("update job set until = 0 where state = 'scheduled'")
+        database.execute("update job set due = 0, until = 0 where state = 'scheduled'")
     database.close()
 
 
@@ -58,7 +59,12 @@ async def killed(point: str, doomed: Process, ours: Installation, sink: Sink) ->
         doomed.kill()
         sink.hold.set()
         sink.hold = None
-    await ours.until(lambda: not doomed.running, f"killed at {point}")
+
+    def has_died() -> bool:
+        time_passes(ours.store)
+        return not doomed.running
+
+    await ours.until(has_died, f"killed at {point}")
     assert doomed.wait() == -signal.SIGKILL
 
 
@@ -66,6 +72,11 @@ async def killed(point: str, doomed: Process, ours: Installation, sink: Sink) ->
 async def test_one_mailer_after_the_other_is_killed(rabbit: str, tmp_path: Path) -> None:
     """Each at another point, over mails of its own and what the one before left."""
     given: dict[str, Given] = {}
+
+    def have_ended() -> bool:
+        time_passes(ours.store)
+        return ours.ended() == len(given)
+
     settings = {"CHOPAR_RETRY_BASE": "100ms", "CHOPAR_RETRY_CAP": "1s", "CHOPAR_SMTP_TIMEOUT": "1s"}
     async with Sink(answer) as sink, Publisher(rabbit) as publisher:
         ours = Installation(tmp_path, "", rabbit, sink.url, CHOPAR_MAX_ATTEMPTS=str(MAX_ATTEMPTS), **settings)
@@ -75,13 +86,12 @@ async def test_one_mailer_after_the_other_is_killed(rabbit: str, tmp_path: Path)
             doomed = ours.process(MAILER, f"doomed-{part}", **failpoint)
             async with ours.running(doomed):
                 jobs = orders(part)
-                given |= {job.id: Given(encode_job(job), job.to.startswith("never"), job.due or 0.0) for job in jobs}
+                given |= {job.id: Given(encode_job(job), job.to.startswith("never")) for job in jobs}
                 await publisher.publish(jobs)
                 await killed(point, doomed, ours, sink)
-            if ours.store.exists():
-                end_leases(ours.store)
         async with ours.running(ours.mailer):
-            await ours.until(lambda: ours.ended() == len(given), "all jobs ended")
+            await ours.until(have_ended, "all jobs ended")
+            assert await drained(rabbit, ours, len(given), 120), "no copy of a job is left"
             assert ours.mailer.stop() == 0
         evidence = await gather(given, [], sink.handed, ours.store, rabbit)
     findings = check(evidence, MAX_ATTEMPTS)

@@ -230,7 +230,7 @@ class MemoryLedger:
             before = self._records.get(job.id)
             attempt = 0 if before is None else before.attempt
             outcome = None if before is None else before.outcome
-            self._shelf[job.id] = Due(job.id, attempt + 1, encode_job(job), job.job_class, job.rule, job.user)
+            self._shelf[job.id] = Due(job.id, attempt + 1, encode_job(job), job.job_class, job.rule, job.user, attempt)
             self._write(job, JobRecord(job.id, "scheduled", attempt, "", 0.0, outcome, due), now)
             self._rows[job.id] = replace(self._rows[job.id], **_facts(job))
         return None

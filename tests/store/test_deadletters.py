@@ -179,7 +179,7 @@ async def test_a_dead_job_gets_one_more_round_however_often_it_is_replayed(kept:
     assert (history.job.state, history.job.attempt, history.job.recipient) == ("scheduled", 3, "bob@shop.example")
     assert await kept.schedule.take("s", 90.0, 29.0, 10) == []
     (due,) = await kept.schedule.take("s", 90.0, 30.0, 10)
-    assert (due.attempt, decode_job(due.body)) == (4, mended)
+    assert (due.attempt, due.before, decode_job(due.body)) == (4, 3, mended)
     assert await kept.schedule.published(["j-1"], "s", 31.0) == ["j-1"]
     claims = [Claim(job(), 3, "old", 99.0), Claim(mended, 4, "new", 99.0), Claim(mended, 4, "twice", 99.0)]
     answers = await kept.ledger.claim(claims, 32.0)

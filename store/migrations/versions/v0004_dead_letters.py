@@ -1,4 +1,4 @@
-"""The dead-letter desk."""
+"""The dead-letter desk, and the attempts of a replayed job that count no more."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,8 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Creates the tables."""
+    """Creates the tables, and adds to the shelf."""
+    op.add_column("shelf", sa.Column("before", sa.Integer, nullable=False, server_default="0"))
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.Text, nullable=False),

@@ -17,7 +17,7 @@ from tests.chaos.findings import Findings
 from tests.chaos.mail.evidence import DEAD, AttemptRow, Evidence, Given, Handed, JobRow, Letter
 
 ENDS: Final = ("sent", "dead", "unknown", "cancelled")
-T = TypeVar("T")
+T = TypeVar("T", Handed, AttemptRow)
 
 
 class _Case:
@@ -60,7 +60,7 @@ def check(evidence: Evidence, max_attempts: int) -> Findings:
 def _by_job(found: Sequence[T]) -> Mapping[str, Sequence[T]]:
     groups: defaultdict[str, list[T]] = defaultdict(list)
     for one in found:
-        groups[getattr(one, "job")].append(one)  # noqa: B009 - rows of two kinds have it
+        groups[one.job].append(one)
     return groups
 
 

@@ -34,6 +34,7 @@ MIXES: Final[Mapping[str, Mapping[Kind, int]]] = {
 }
 MAX_ATTEMPTS: Final = 8
 TICK: Final = 0.1
+BACKLOG: Final = 20.0
 CLOSE: Final = (
     "Pids = rabbit_networking:connections(), "
     'Pids == [] orelse rabbit_networking:close_connection(lists:nth(rand:uniform(length(Pids)), Pids), "chaos").'
@@ -47,8 +48,9 @@ class Run(msgspec.Struct, frozen=True):
     mix: str = "all"
     rate: int = 500
     mailers: int = 2
+    workers: int = 4
     pace: float = 1.0
-    patience: float = 300.0
+    patience: float = 600.0
 
 
 async def storm(run: Run, folder: Path, rabbit: Node[RabbitMQ]) -> Findings:
@@ -57,19 +59,22 @@ async def storm(run: Run, folder: Path, rabbit: Node[RabbitMQ]) -> Findings:
     traffic = Traffic(run.seed)
     async with Sink(partial(answer, run.seed)) as sink, Publisher(rabbit.url) as publisher:
         retries = {"CHOPAR_RETRY_BASE": "500ms", "CHOPAR_RETRY_CAP": "2s", "CHOPAR_MAX_ATTEMPTS": str(MAX_ATTEMPTS)}
-        ours = Installation(folder, "", rabbit.url, sink.url, **retries)
+        ours = Installation(folder, "", rabbit.url, sink.url, CHOPAR_MAIL_WORKERS=str(run.workers), **retries)
         processes = {f"mailer-{number}": ours.process(MAILER, f"mailer-{number}") for number in range(run.mailers)}
         fleet = Fleet(processes, rabbit, {"close": partial(_close, rabbit), "server": partial(_server, sink)})
         fleet.start()
+        for process in processes.values():
+            await asyncio.to_thread(process.says, "sending")
+        started = monotonic()
         watching = asyncio.create_task(fleet.watch())
         try:
-            async with _feeding(publisher, traffic, run.rate):
+            async with _feeding(publisher, traffic, run.rate, ours):
                 for blow in plan(run.seed, MIXES[run.mix], list(processes)):
                     await asyncio.sleep(blow.after * run.pace)
                     await fleet.strike(blow)
                 await fleet.settle()
             began = monotonic()
-            is_drained = await _drained(rabbit.url, ours, len(traffic.given), run.patience)
+            is_drained = await drained(rabbit.url, ours, len(traffic.given), run.patience)
             took = monotonic() - began
             watching.cancel()
             await fleet.stop()
@@ -81,7 +86,8 @@ async def storm(run: Run, folder: Path, rabbit: Node[RabbitMQ]) -> Findings:
         findings.breaks("progress", f"not all was worked off within {run.patience:.0f} s")
     for surprise in fleet.surprises:
         findings.breaks("ends", surprise)
-    findings.counts = {**fleet.struck, **fleet.exits, "seconds to drain": round(took), **findings.counts}
+    times = {"seconds under fire": round(began - started), "seconds to drain": round(took)}
+    findings.counts = {**fleet.struck, **fleet.exits, **times, **findings.counts}
     return findings
 
 
@@ -98,10 +104,10 @@ async def _server(sink: Sink, lasts: float) -> None:
 
 
 @asynccontextmanager
-async def _feeding(publisher: Publisher, traffic: Traffic, rate: int) -> AsyncIterator[None]:
+async def _feeding(publisher: Publisher, traffic: Traffic, rate: int, ours: Installation) -> AsyncIterator[None]:
     """Traffic while the block runs; at its end all that was handed out is on RabbitMQ."""
     stop = asyncio.Event()
-    feeding = asyncio.create_task(_feed(publisher, traffic, rate, stop))
+    feeding = asyncio.create_task(_feed(publisher, traffic, rate, ours, stop))
     try:
         yield
     finally:
@@ -109,16 +115,21 @@ async def _feeding(publisher: Publisher, traffic: Traffic, rate: int) -> AsyncIt
         await feeding
 
 
-async def _feed(publisher: Publisher, traffic: Traffic, rate: int, stop: asyncio.Event) -> None:
-    """At most `rate` a second; none while what was published before is not safe."""
-    letters = iter(traffic)
+async def _feed(publisher: Publisher, traffic: Traffic, rate: int, ours: Installation, stop: asyncio.Event) -> None:
+    """At most `rate` a second; none while what was published before is not safe, or `BACKLOG` seconds of it are not done."""
+    letters, looked, ended = iter(traffic), 0.0, 0
     while not stop.is_set():
         next_tick = monotonic() + TICK
+        if next_tick > looked + 1.0:
+            looked, ended = next_tick, ours.ended()
+        if len(traffic.given) - ended > rate * BACKLOG:
+            await asyncio.sleep(TICK)
+            continue
         await publisher.deliver([next(letters) for _ in range(int(rate * TICK))])
         await asyncio.sleep(max(0.0, next_tick - monotonic()))
 
 
-async def _drained(url: str, ours: Installation, jobs: int, patience: float) -> bool:
+async def drained(url: str, ours: Installation, jobs: int, patience: float) -> bool:
     """Whether all jobs have ended and all queues are empty within `patience` seconds, and stay so for a while."""
     deadline, since = monotonic() + patience, None
     while monotonic() < deadline:
