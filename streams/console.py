@@ -12,6 +12,7 @@ from activity.errors import ChoparError
 from activity.settings import Settings
 from console.access import Access
 from console.activity import activity_routes
+from console.asyncapi import asyncapi_route
 from console.health import health_routes
 from console.jobs import job_routes
 from console.openapi import openapi_route
@@ -52,6 +53,7 @@ class ConsolePart:
             *table_routes({names.USERS: users}),
             *health_routes({"kafka": self._kafka, "table": partial(_table, members), "store": self._database}),
             metrics_route(self._metrics),
+            asyncapi_route(settings.partitions),
             *session_routes(access),
         ]
         return create_application([*routes, openapi_route(routes)], access)
