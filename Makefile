@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST_WORKERS ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test mailpit chaos demo bench bench-stream bench-growth bench-lock lock clean
+.PHONY: setup system check format test mailpit chaos chaos-mail demo bench bench-stream bench-growth bench-lock lock clean
 
 setup: .venv/installed
 
@@ -47,6 +47,10 @@ mailpit: setup
 # Processes and Kafka are hurt at random, then all is counted: ARGS="--seed 7 --mix outages --rate 2000".
 chaos: setup
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+# The same of mailers, RabbitMQ and its connections: ARGS="--seed 7 --mix outages --rate 500".
+chaos-mail: setup
+	$(BIN)/python -m tests.chaos.mail $(ARGS)
 
 demo: setup
 	$(BIN)/chopar demo $(ARGS)

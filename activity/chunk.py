@@ -20,17 +20,17 @@ class Record(Protocol):
 
 
 class Chunk:
-    """Records in the order of their offsets, and how far the work on them is.
+    """Records in the order of their offsets, and how far the work on them is: `started`, `in_hand` while an agent works on them.
 
     Its offsets are committed only after `done()`. Once `lost`, the partition is another worker's (or this one stops):
     whoever waits for a far end lets go, and the records are read again by the next owner.
     """
 
-    __slots__ = ("finished", "lost", "partition", "records", "started", "topic")
+    __slots__ = ("finished", "in_hand", "lost", "partition", "records", "started", "topic")
 
     def __init__(self, topic: str, partition: int, records: Sequence[Record]) -> None:
         self.topic, self.partition, self.records = topic, partition, list(records)
-        self.started = self.finished = self.lost = False
+        self.started = self.in_hand = self.finished = self.lost = False
 
     def extend(self, records: Sequence[Record]) -> None:
         """Take in the records that follow, as long as the work on it has not begun."""

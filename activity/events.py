@@ -74,20 +74,36 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Eve
     return _quickly(key, value) or _thoroughly(key, value)
 
 
+def read_usual(value: bytes | None) -> "Usual | None":
+    """The attributes of an event that is as events mostly are, or None: then it has to be looked at thoroughly.
+
+    What is left to check: that `subject` and `source` are printable, and how `sequence` is written.
+    """
+    try:
+        found = _quick_decoder.decode(value)  # type: ignore[arg-type]  # None is a TypeError, which costs nothing otherwise
+    except _NOT_USUAL:
+        return None
+    assert value is not None  # noqa: S101  (for mypy)
+    if (
+        not (found.id.isprintable() and found.type.isprintable())
+        or (not value.isascii() and _not_utf8(value))
+        or (found.traceparent is not None and not found.traceparent.isprintable())
+        or (len(value) > 2 * MAX_DEPTH and (len(value) > MAX_EVENT or value.count(b"{") + value.count(b"[") > MAX_DEPTH))
+    ):
+        return None
+    return found
+
+
 def _quickly(key: bytes | None, value: bytes) -> Event | None:
     """The event, if all is as it mostly is. Most checks are the decoder's then, and no word has to be found for what is wrong."""
-    try:
-        found = _quick_decoder.decode(value)
-    except _UNREADABLE:
+    found = read_usual(value)
+    if found is None:
         return None
     user, text = found.subject, found.sequence
     if (
         key != user.encode()
-        or (not value.isascii() and _not_utf8(value))
         or (text is not None and not (text.isascii() and text.isdigit() and text[0] != "0"))
-        or (found.traceparent is not None and not found.traceparent.isprintable())
-        or not (found.id.isprintable() and found.source.isprintable() and found.type.isprintable() and user.isprintable())
-        or (len(value) > 2 * MAX_DEPTH and (len(value) > MAX_EVENT or value.count(b"{") + value.count(b"[") > MAX_DEPTH))
+        or not (found.source.isprintable() and user.isprintable())
     ):
         return None
     return Event(found.id, found.source, user, None if text is None else int(text), value)
@@ -111,9 +127,20 @@ def _thoroughly(key: bytes | None, value: bytes) -> Event | Refused:
 
 def log_value(raw: bytes, position: int, verdict: Verdict, received: float) -> bytes:
     """The value on `activity.log`: the event's own bytes with `position`, `verdict` and `received` (Unix seconds) added."""
+    return with_ending(raw, position, log_ending(verdict, received))
+
+
+def with_ending(raw: bytes, position: int, ending: bytes) -> bytes:
+    """As `log_value`, with what `log_ending` gave."""
     if raw[-1] != 0x7D:  # the closing brace
         raw = raw.rstrip(b" \t\r\n")
-    return b'%.*b,"position":%d%b' % (len(raw) - 1, raw, position, _ending(verdict, received))
+    return b'%.*b,"position":%d%b' % (len(raw) - 1, raw, position, ending)
+
+
+@lru_cache(maxsize=64)  # the broker gives all records of a batch one time
+def log_ending(verdict: Verdict, received: float) -> bytes:
+    """The end of a value on `activity.log`: `verdict` and `received` (Unix seconds)."""
+    return f',"verdict":"{verdict}","received":"{rfc3339(received)}"}}'.encode()
 
 
 def decode_log(value: bytes) -> LogRecord:
@@ -127,11 +154,6 @@ def decode_log(value: bytes) -> LogRecord:
 def rfc3339(seconds: float) -> str:
     """Unix seconds as an RFC 3339 time in UTC with milliseconds, `2026-01-31T09:30:00.125Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@lru_cache(maxsize=64)  # the broker gives all records of a batch one time
-def _ending(verdict: Verdict, received: float) -> bytes:
-    return f',"verdict":"{verdict}","received":"{rfc3339(received)}"}}'.encode()
 
 
 class _Attributes(msgspec.Struct, gc=False):
@@ -153,7 +175,7 @@ class _Attributes(msgspec.Struct, gc=False):
 _Short = Annotated[str, msgspec.Meta(min_length=1, max_length=SHORT)]
 
 
-class _Usual(msgspec.Struct, gc=False):
+class Usual(msgspec.Struct, gc=False):
     """The attributes as they mostly are."""
 
     id: _Short
@@ -169,12 +191,13 @@ class _Usual(msgspec.Struct, gc=False):
     received: msgspec.UnsetType = msgspec.UNSET
 
 
-_quick_decoder: Final = msgspec.json.Decoder(_Usual)
+_quick_decoder: Final = msgspec.json.Decoder(Usual)
 _decoder: Final = msgspec.json.Decoder(_Attributes)
 _log_decoder: Final = msgspec.json.Decoder(LogRecord)
 _json: Final = msgspec.json.Decoder(msgspec.Raw)
 _time: Final = msgspec.json.Decoder(datetime)
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NOT_USUAL: Final = (*_UNREADABLE, TypeError)
 _TOO_DEEP: Final = Refused("too-deep", f"objects and arrays stand in one another more than {MAX_DEPTH} deep")
 _SEQUENCE: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _TEXTS: Final = ("id", "source", "type", "subject")

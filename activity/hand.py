@@ -1,58 +1,92 @@
 """A user's state while a chunk is worked on."""
 
-from struct import pack
 from typing import Final
 
-from activity.events import Event
-from activity.order import State, check_of, extended
+from activity.chunk import Record
+from activity.events import Event, read_usual
+from activity.order import State, checks_of, extended
 
 _NOT_IN_TURN: Final = -1
 
 
 class Hand:
-    """A state in hand. Events that come in turn are taken in place, at a third of what `order.advance` costs.
+    """A state in hand. Events that come in turn are taken in place, at a fraction of what `order.advance` costs.
 
     What the state becomes is the same as by `advance`, event by event; what is not in turn is left to `advance`.
     `known`: the offset of the last record that the state knew of when it was taken up. `changed`: that of the last record which
     was decided by it since, or None; `touched`: when that reached Kafka (`order.encode`).
     """
 
-    __slots__ = ("_checks", "_due", "_position", "_source", "_state", "changed", "known", "touched")
+    __slots__ = ("_changed", "_due", "_expected", "_ids", "_last", "_position", "_source", "_state", "_touched", "_user", "known")
 
     def __init__(self, state: State, known: int) -> None:
         self.known = known
-        self.changed: int | None = None
-        self.touched = 0.0
+        self._changed: int | None = None
+        self._touched = 0.0
+        self._last: Record | None = None
         self._state, self._position = state, state.position
-        self._source, self._due = "", _NOT_IN_TURN
-        self._checks: list[int] = []
+        self._user = self._source = self._expected = ""
+        self._due = _NOT_IN_TURN
+        self._ids: list[str] = []
+
+    def take(self, record: Record, value: bytes | None) -> int:
+        """The position of the event that `record` holds as its `value`, if a glance tells it; else 0, and nothing has changed.
+
+        That is: it follows on one of the same source that `in_turn` or this has taken, and is as events mostly are.
+        `record` has no headers, and `known` is less than its offset.
+        """
+        found = read_usual(value)
+        if found is None or found.sequence != self._expected or found.source != self._source or found.subject != self._user:
+            return 0
+        self._last = record
+        self._ids.append(found.id)
+        self._due = due = self._due + 1
+        self._expected = str(due)
+        self._position = position = self._position + 1
+        return position
 
     def in_turn(self, event: Event) -> int:
         """The position of `event`, if it is the one that is due and nothing waits behind it; else 0, and nothing has changed."""
-        if event.source != self._source:
-            self._follow(event.source)
+        if event.source != self._source or event.user != self._user:
+            self._follow(event.user, event.source)
         if event.sequence != self._due:
             return 0
-        self._checks.append(check_of(event.id))
+        self._ids.append(event.id)
         self._due += 1
+        self._expected = str(self._due)
         self._position += 1
         return self._position
 
     @property
     def state(self) -> State:
         """The state by now."""
-        if self._checks:
-            checks = pack(f">{len(self._checks)}I", *self._checks)
-            self._state, self._checks = extended(self._state, self._source, checks), []
+        if self._ids:
+            self._state = extended(self._state, self._source, checks_of(self._ids))
+            self._ids = []
         return self._state
 
     def put(self, state: State) -> None:
         """Go on with `state`, which `advance` or `expire` made of the one in hand."""
         self._state, self._position = state, state.position
-        self._follow(self._source)
+        self._follow(self._user, self._source)
 
-    def _follow(self, name: str) -> None:
-        """Look out for the event of source `name` that is due."""
-        source = self.state.sources.get(name)
-        self._source = name
-        self._due = _NOT_IN_TURN if source is None or source.waiting else source.due
+    def touch(self, offset: int, at: float) -> None:
+        """The record at `offset` was decided by it; it reached Kafka `at` Unix seconds."""
+        self._changed, self._touched, self._last = offset, at, None
+
+    @property
+    def changed(self) -> int | None:
+        """The offset of the last record that was decided by it, or None."""
+        return self._changed if self._last is None else self._last.offset
+
+    @property
+    def touched(self) -> float:
+        """When that record reached Kafka."""
+        return self._touched if self._last is None else self._last.timestamp / 1000
+
+    def _follow(self, user: str, source: str) -> None:
+        """Look out for the event of `source` that is due."""
+        known = self.state.sources.get(source)
+        self._user, self._source = user, source
+        self._due = _NOT_IN_TURN if known is None or known.waiting else known.due
+        self._expected = str(self._due)

@@ -7,7 +7,7 @@ of arrival. A state is a value; `advance` and `expire` give a new one.
 import math
 import zlib
 from hashlib import blake2b
-from struct import Struct
+from struct import Struct, pack
 from typing import Final, TypeAlias
 
 import msgspec
@@ -100,6 +100,11 @@ def advance(state: State, event: Event, now: float) -> tuple[State, list[Decisio
 def check_of(id: str) -> int:
     """What is remembered of an event's id beside its sequence: 32 bits, never 0, which stands for an event that never came."""
     return zlib.crc32(id.encode("utf-8", "surrogatepass")) or 1
+
+
+def checks_of(ids: list[str]) -> bytes:
+    """The checks of several, one after the other."""
+    return pack(f">{len(ids)}I", *map(check_of, ids))
 
 
 def extended(state: State, name: str, checks: bytes) -> State:

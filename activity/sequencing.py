@@ -12,7 +12,7 @@ import msgspec
 
 from activity import names, order
 from activity.chunk import Chunk, Record
-from activity.events import Event, Headers, Refused, decode, log_value
+from activity.events import Event, Headers, Refused, decode, log_ending, log_value, with_ending
 from activity.hand import Hand
 from activity.order import Accepted, Decision, Duplicate, State
 from activity.ticks import Tick, tick_of
@@ -65,17 +65,29 @@ class _Work:
         self._out = Step()
 
     def run(self) -> Step:
+        hands, log = self._hands, self._out.log
+        usual, stamp, ending = 0, -1, b""
         for record in self._chunk.records:
-            tick = tick_of(record) if record.headers else None
-            if tick is not None:
+            user, value = record.key, record.value
+            hand = hands.get(user)  # type: ignore[arg-type]  # None is no one's key
+            if hand is not None and not record.headers and (position := hand.take(record, value)):
+                if record.timestamp != stamp:
+                    stamp = record.timestamp
+                    ending = log_ending("logged", stamp / 1000)
+                log.append((user, with_ending(value, position, ending)))  # type: ignore[arg-type]  # neither is None
+                usual += 1
+            elif record.headers and (tick := tick_of(record)) is not None:
                 self._give_up_gaps(record, tick.gap_timeout)
                 self._forget_quiet(record, tick)
                 self._count("tick")
             else:
                 self._event(record)
-        hands = self._hands.items()
+        if usual:
+            self._count("logged", usual)
         self._out.states = {
-            user: order.encode(hand.state, hand.changed, hand.touched) for user, hand in hands if hand.changed is not None
+            user: order.encode(hand.state, changed, hand.touched)
+            for user, hand in hands.items()
+            if (changed := hand.changed) is not None
         }
         return self._out
 
@@ -97,7 +109,7 @@ class _Work:
             self._count("repeated")  # read again after a crash: what it led to was confirmed before the state was written
             return
         now = record.timestamp / 1000
-        hand.changed, hand.touched = record.offset, now
+        hand.touch(record.offset, now)
         if position := hand.in_turn(event):
             self._out.log.append((user, log_value(event.raw, position, "logged", now)))
             self._count("logged")
@@ -141,7 +153,7 @@ class _Work:
                 state, accepted = order.expire(hand.state, before)
                 if accepted:
                     hand.put(state)
-                    hand.changed, hand.touched = tick.offset, now
+                    hand.touch(tick.offset, now)
                     for decision in accepted:
                         assert isinstance(decision, Accepted)  # noqa: S101  (expire() gives nothing else)
                         self._log(user, decision)
@@ -159,7 +171,7 @@ class _Work:
                 value = order.encode(hand.state, hand.changed, hand.touched)
             if value is not None and order.is_quiet(value, before):
                 hand.put(order.forget(hand.state))
-                hand.changed, hand.touched = record.offset, math.inf
+                hand.touch(record.offset, math.inf)
 
     def _look_up(self, user: bytes) -> Hand | None:
         """The user's state in hand, as it is by now; None: there is none."""
@@ -189,9 +201,9 @@ class _Work:
         self._out.moved.setdefault(target, []).append((user, record.value, [*headers, (names.MOVED_HEADER, origin)]))
         self._count("moved")
 
-    def _count(self, what: str) -> None:
+    def _count(self, what: str, more: int = 1) -> None:
         counts = self._out.counts
-        counts[what] = counts.get(what, 0) + 1
+        counts[what] = counts.get(what, 0) + more
 
 
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)

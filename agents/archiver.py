@@ -10,16 +10,19 @@ from activity.chunk import Chunk, Record
 from activity.errors import Unreachable
 from activity.events import LogRecord, Refused, decode_log
 from activity.sequencing import Pair, Step, dead_headers
-from agents.failpoints import failpoint
 from agents.patience import patiently
-from store.log import Appended, Entry
+from rabbit.failpoints import failpoint
+from store.log import Entry
 
 
 class Store(Protocol):
     """Where entries are kept; what stands already is passed over."""
 
-    async def append(self, entries: Sequence[Entry]) -> Appended:
-        """Returns once all are durable. Raises Unreachable when the store is away."""
+    async def append(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Returns once all are durable; gives those that contradict the log, which are not and never can be.
+
+        Raises Unreachable when the store is away.
+        """
 
 
 class Outputs(Protocol):
@@ -43,9 +46,9 @@ async def archiver(chunk: Chunk, *, store: Store, outputs: Outputs) -> None:
     if step.dead:
         await outputs.deliver(chunk, step)
     if entries:
-        appended = await patiently(lambda: store.append(entries), chunk, "the store", (Unreachable,))
-        if appended.conflicts:
-            await outputs.deliver(chunk, _contradictions(chunk, appended.conflicts))
+        conflicts = await patiently(lambda: store.append(entries), chunk, "the store", (Unreachable,))
+        if conflicts:
+            await outputs.deliver(chunk, _contradictions(chunk, conflicts))
     failpoint("archiver.appended")
     chunk.done()
     failpoint("archiver.done")

@@ -11,8 +11,8 @@ from activity.events import Refused, decode_log
 from activity.jobs import Job
 from activity.rules import Rules
 from activity.sequencing import Step, dead_headers
-from agents.failpoints import failpoint
 from agents.patience import patiently
+from rabbit.failpoints import failpoint
 
 
 class Jobs(Protocol):

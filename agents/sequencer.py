@@ -9,7 +9,7 @@ from typing import Protocol
 from activity import names
 from activity.chunk import Chunk
 from activity.sequencing import Step, sequence
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from tables.users import Landed, Users
 
 log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from activity.errors import Unreachable
 from activity.jobs import Job, JobState
 from activity.outcomes import Dead, Outcome, Retry
 from rabbit.consequences import Terms, appointed, letter_after, put_off, settled
+from rabbit.failpoints import failpoint
 from rabbit.letters import Letter, dead_letter
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
@@ -144,12 +145,17 @@ class Committer:
         """Publishes, acknowledges, tells. What needs no letter does not wait for what does."""
         lettered = [step for step in steps if step.letter is not None]
         for group in ([step for step in steps if step.letter is None], lettered):
+            if not group:
+                continue
             await self._outbox.deliver([step.letter for step in group if step.letter is not None])
+            if group is lettered:
+                failpoint("mailer.published")
             await self._source.acknowledge([step.delivery for step in group])
             for step in group:
                 if step.change is not None:
                     self._listener.tell(step.change)
             self._open -= len(group)
+            failpoint("mailer.acknowledged")
         if not self._open:
             self._idle.set()
 
@@ -172,7 +178,9 @@ class Committer:
             request.tried = True
         until = now + self._lease
         claims = [Claim(one.job, one.attempt, one.owner, until, one.asks, one.suspect) for one in wanted]
+        failpoint("mailer.claiming")
         answers = await self._ledger.claim(claims, now)
+        failpoint("mailer.claimed")
         return [(request, answer, until) for request, answer in zip(wanted, answers, strict=True)]
 
     async def _settle(self, finished: Sequence[Finished]) -> list[_Step]:
@@ -198,6 +206,7 @@ class Committer:
             return []
         settlements = [settlement for _, settlement in written]
         taken = await self._insist(lambda: self._ledger.settle(settlements, self._now()))
+        failpoint("mailer.settled")
         refused = []
         for (one, settlement), ok in zip(written, taken, strict=True):
             if ok:

@@ -14,6 +14,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponse
 
 from activity.outcomes import Outcome, Retry, Unknown
 from activity.replies import judge
+from rabbit.failpoints import failpoint
 from rabbit.tasks import Permission
 
 FAILED: Final = (SMTPException, OSError, TimeoutError)
@@ -75,6 +76,7 @@ async def hand_over(connection: SMTP, envelope: Envelope, permission: Permission
     except FAILED as error:
         connection.close()
         return Unknown(f"no answer after the message's end: {type(error).__name__}")
+    failpoint("mailer.answered")
     return judge(reply.code, reply.message)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from activity.errors import Unreachable
 from activity.names import routing_key
+from rabbit.failpoints import failpoint
 from rabbit.letters import due_letter
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
@@ -68,6 +69,7 @@ class Scheduler:
         now = self._now()
         found = await self._schedule.take(self._owner, now + LEASE, now, BATCH)
         if found:
+            failpoint("scheduler.taken")
             await self._publish(found)
         return len(found)
 
@@ -77,6 +79,9 @@ class Scheduler:
             [due_letter(due.id, routing_key(due.job_class, due.rule), due.body, due.attempt) for due in found]
         )
         by_id = {due.id: due for due in found}
-        for id in await self._schedule.published(list(by_id), self._owner, self._now()):
+        failpoint("scheduler.published")
+        marked = await self._schedule.published(list(by_id), self._owner, self._now())
+        failpoint("scheduler.marked")
+        for id in marked:
             due = by_id[id]
             self._listener.tell(Change(id, due.rule, due.user, "waiting", due.attempt, self._now(), "due"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Final, Protocol
@@ -13,12 +13,16 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from activity.names import ATTEMPT_HEADER, BULK_QUEUE, DELIVERY_COUNT_HEADER, DUE_HEADER, LOST_HEADER, TRANSACTIONAL_QUEUE
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
+from rabbit.silence import Silence
 
 logger = logging.getLogger(__name__)
 
+QUEUES: Final = (TRANSACTIONAL_QUEUE, BULK_QUEUE)
 PREFETCH_PER_WORKER: Final = 16
 """Deliveries in hand for each worker and queue: enough to fill the ledger's transactions, few to give back."""
 TURN: Final = 8
+LOOK: Final = 5.0
+"""Seconds without a message after which the queue is asked whether it has any."""
 
 
 class Delivery(msgspec.Struct, eq=False):
@@ -121,7 +125,8 @@ class RabbitSource:
         self._link = Link(url, self._outage)
         self._prefetch = workers * PREFETCH_PER_WORKER
         self._lane = Lane()
-        self._unacknowledged: dict[int, None] = {}  # delivery tags in the order of the broker
+        self._unacknowledged: dict[int, str] = {}  # delivery tags in the order of the broker, and their queues
+        self._silence = Silence()
         self._channel: AbstractChannel | None = None
         self._consumers: list[tuple[AbstractQueue, str]] = []
         self._wanted = asyncio.Event()
@@ -139,7 +144,8 @@ class RabbitSource:
                 await self._consume(channel)
                 self._outage.end(self)
                 failures = 0
-                await self._ended.wait()
+                while not await self._ends_within(LOOK):
+                    await self._look(channel)
             except (asyncio.CancelledError, *BROKEN) as error:
                 if cancelled_from_outside(error):
                     raise
@@ -222,10 +228,30 @@ class RabbitSource:
                 inner = await channel.get_underlay_channel()
                 inner.on_consumer_cancel_callbacks.add(partial(self._on_cancel, channel))
             await channel.set_qos(prefetch_count=self._prefetch, timeout=10)
-            for name in (TRANSACTIONAL_QUEUE, BULK_QUEUE):
+            self._silence = Silence()
+            for name in QUEUES:
                 queue = await channel.get_queue(name, ensure=True)
-                receive = partial(self._receive, channel)
+                receive = partial(self._receive, channel, name)
                 self._consumers.append((queue, await queue.consume(receive, timeout=10)))
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ended.wait()
+        except TimeoutError:
+            return False
+
+    async def _look(self, channel: AbstractChannel) -> None:
+        """Begins anew if a consumer seems to be gone though the broker never said so."""
+        in_hand = Counter(self._unacknowledged.values())
+        full = [name for name, count in in_hand.items() if count >= self._prefetch]
+        ready = {}
+        for name in self._silence.worth_a_look(QUEUES, full):
+            found = (await channel.declare_queue(name, passive=True, timeout=10)).declaration_result
+            ready[name] = found.message_count or 0
+        if deaf := self._silence.looked(ready):
+            logger.warning("messages wait on %s and none comes; consuming anew", " and ".join(deaf))
+            await self._end_consumers()
 
     def _on_close(self, channel: AbstractChannel | None, _: BaseException | None) -> None:
         if channel is None or channel is self._channel:
@@ -237,11 +263,12 @@ class RabbitSource:
         self._link.lost(channel)
         self._on_close(channel, None)
 
-    async def _receive(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
+    async def _receive(self, channel: AbstractChannel, queue: str, message: AbstractIncomingMessage) -> None:
         if not self._wanted.is_set():
             await message.nack(requeue=True)  # it was on its way when the consumer was cancelled
         elif channel is self._channel and message.delivery_tag is not None:
-            self._unacknowledged[message.delivery_tag] = None
+            self._silence.heard(queue)
+            self._unacknowledged[message.delivery_tag] = queue
             attempt = message.headers.get(ATTEMPT_HEADER)
             known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
             due = message.headers.get(DUE_HEADER)

@@ -198,7 +198,7 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener) -> App:
         broker_heartbeat_interval=1.0,
         broker_max_poll_records=LARGEST_CHUNK,
         consumer_max_fetch_size=4 * 1024 * 1024,
-        producer_max_batch_size=256 * 1024,
+        producer_max_batch_size=1024 * 1024,
         producer_max_request_size=LARGEST_RECORD,
         producer_request_timeout=20.0,
         stream_wait_empty=True,

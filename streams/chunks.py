@@ -10,6 +10,7 @@ from faust.types.tuples import ConsumerMessage
 from activity.chunk import Chunk, Record
 from agents.patience import Lost
 from streams.exits import SOFTWARE, leave
+from streams.lanes import Lanes
 
 
 class Chunks(faust.Schema[None, Chunk]):
@@ -55,23 +56,33 @@ def chunk_message(tp: TP, records: Sequence[Record], generation: int) -> ChunkMe
 
 
 def each_chunk(work: Callable[..., Awaitable[None]], **parts: Any) -> Callable[[StreamT[Chunk]], Awaitable[None]]:
-    """An agent that calls `work(chunk, **parts)` for each chunk of its stream, one at a time.
+    """An agent that calls `work(chunk, **parts)` for each chunk of its stream, one at a time for each partition.
 
     Faust would acknowledge a chunk whose work raised, start the agent anew and go on: the chunk would be lost. Here the
     process ends instead, and the chunk is read again.
     """
 
+    async def one(chunk: Chunk) -> None:
+        if chunk.lost:
+            return
+        chunk.started = chunk.in_hand = True
+        try:
+            await work(chunk, **parts)
+        except Lost:
+            return
+        except Exception as error:  # noqa: BLE001  (whatever it is, going on would lose the chunk)
+            _log_and_leave(chunk, error)
+        finally:
+            chunk.in_hand = False
+
     async def agent(stream: StreamT[Chunk]) -> None:
-        async for chunk in stream:
-            if chunk.lost:
-                continue
-            chunk.started = True
-            try:
-                await work(chunk, **parts)
-            except Lost:
-                continue
-            except Exception as error:  # noqa: BLE001  (whatever it is, going on would lose the chunk)
-                _log_and_leave(chunk, error)
+        lanes = Lanes(one)
+        try:
+            async for chunk in stream:
+                lanes.put(chunk)
+            await lanes.finished()
+        finally:
+            await lanes.cancel()
 
     agent.__module__, agent.__qualname__, agent.__doc__ = work.__module__, work.__qualname__, work.__doc__
     agent.__name__ = work.__name__

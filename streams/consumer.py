@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
 from streams.fetches import read_by_the_batch, whole
@@ -27,7 +27,7 @@ the flow is stopped, several times. Faust's 1,500 ms made it last seconds longer
 
 WAITING_CHUNKS: Final = 4
 """How many chunks of a partition may wait for their agent; the rest waits on Kafka."""
-_FULL_GLANCE: Final = 0.02
+_GLANCE: Final = 0.02
 
 LARGEST_CHUNK: Final = 4_000
 """The most records that a chunk has: what one poll may give."""
@@ -81,7 +81,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """
         wanted = set(active_partitions) - self.full
         if self.full:  # whoever is not may have room in a moment
-            timeout = min(timeout or 0.0, _FULL_GLANCE)
+            timeout = min(timeout or 0.0, _GLANCE)
         if not wanted:
             await asyncio.sleep(timeout or 0.0)
             return {}
@@ -183,6 +183,8 @@ class Consumer(driver.Consumer):
         await finishing
 
     async def _finish(self) -> None:
+        while any(message.chunk.in_hand for inflight in self._inflight.values() for message in inflight):  # noqa: ASYNC110  (flags)
+            await asyncio.sleep(_GLANCE)
         await super().wait_empty()
         await cast(Producer, self.app.producer).emptied()
 
@@ -263,7 +265,7 @@ class Consumer(driver.Consumer):
         """
         inflight = self._inflight.get(tp)
         last = inflight[-1] if inflight else None
-        if last is None or last.chunk.started or len(last.chunk) + len(batch) > LARGEST_CHUNK:
+        if last is None or last.chunk.started or last.chunk.lost or len(last.chunk) + len(batch) > LARGEST_CHUNK:
             return False
         last.chunk.extend(batch)
         last.offset = self._read_offset[tp] = batch[-1].offset

@@ -10,13 +10,14 @@ from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
 from rabbit.topology import declare
-from store.log import Appended, Entry
+from store.log import Entry
 from store.opening import Store, open_store
+from store.together import Together
 from streams.identity import topic_identity
 from tables.states import MemoryShelf
 
@@ -33,13 +34,16 @@ class StorePart:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.store_url
         self.store: Store
+        self._log: Together
 
     async def open(self, stack: AsyncExitStack) -> None:
         self.store = await stack.enter_async_context(open_store(self._url))
+        self._log = Together(self.store.log.append)
+        stack.push_async_callback(self._log.finished)
 
-    async def append(self, entries: Sequence[Entry]) -> Appended:
-        """As `ActivityLog.append`."""
-        return await self.store.log.append(entries)
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
+        """As `Together.append`."""
+        return await self._log.append(entries)
 
 
 class StatesPart:

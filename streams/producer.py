@@ -12,7 +12,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
 from activity.sequencing import KeyValue, Pair
-from agents.failpoints import failpoint
+from rabbit.failpoints import failpoint
 from streams.exits import TEMPFAIL, leave
 
 _NO_HEADERS: Final[list[Any]] = []
@@ -80,7 +80,7 @@ class Producer(driver.Producer):
 
     def _is_out_of_touch(self) -> bool:
         consumer: Any = self.app.consumer  # streams.consumer.Consumer, which imports this module
-        return bool(consumer.assignment() and consumer.out_of_touch > self._touch_limit)
+        return bool(consumer.out_of_touch > self._touch_limit and consumer.assignment())
 
     def _settings_extra(self) -> dict[str, Any]:
         return {"acks": "all", "enable_idempotence": True}

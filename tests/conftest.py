@@ -21,13 +21,13 @@ from brokers.compose import Compose
 from brokers.kafka import Kafka
 from brokers.node import Broker, Node
 from brokers.rabbitmq import RabbitMQ
+from tests.nodes import RABBIT_ROOT, rabbitmq_node
 
 T = TypeVar("T")
 B = TypeVar("B", bound=Broker)
 
 # Taken out of the environment: they are ours, and Chopar refuses a CHOPAR_ variable that it does not know.
 SKIP: Final = os.environ.pop("CHOPAR_SKIP_BROKERS", "") == "1" and os.environ.get("CI") != "true"
-RABBIT_ROOT: Final = os.environ.pop("CHOPAR_TEST_RABBIT_ROOT", "")
 
 HEAP_MB: Final = 128
 MARKS: Final = {"kafka": {"kafka_url", "private_kafka"}, "rabbitmq": {"rabbit_url", "private_rabbitmq", "disturbed_rabbitmq"}}
@@ -61,7 +61,7 @@ def rabbit_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     elif _docker_answers() and not RABBIT_ROOT:
         yield from _rabbit_container()
     else:
-        yield from _session(_rabbitmq(tmp_path_factory.mktemp("rabbitmq")))
+        yield from _session(rabbitmq_node(tmp_path_factory.mktemp("rabbitmq")))
 
 
 @pytest.fixture
@@ -74,29 +74,20 @@ async def private_kafka(tmp_path: Path) -> AsyncIterator[Node[Kafka]]:
 @pytest.fixture
 async def private_rabbitmq(tmp_path: Path) -> AsyncIterator[Node[RabbitMQ]]:
     """A running RabbitMQ of the test's own, to `stop()`, `kill()` and `start()` again: same URL, same data."""
-    async for node in _private(_rabbitmq(tmp_path / "private-rabbitmq")):
+    async for node in _private(rabbitmq_node(tmp_path / "private-rabbitmq")):
         yield node
 
 
 @pytest.fixture(scope="session")
 def disturbed_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node[RabbitMQ]]:
     """A running RabbitMQ for tests that disturb it and leave it well: alarms, connections that it closes."""
-    node = _rabbitmq(tmp_path_factory.mktemp("disturbed-rabbitmq"))
+    node = rabbitmq_node(tmp_path_factory.mktemp("disturbed-rabbitmq"))
     for _ in _session(node):
         yield node
 
 
 def _kafka(folder: Path) -> Node[Kafka]:
     return Node(Kafka(folder, heap_mb=HEAP_MB, maven_url=os.environ.get("CHOPAR_MAVEN_URL")), folder / "node.json")
-
-
-def _rabbitmq(folder: Path) -> Node[RabbitMQ]:
-    if RABBIT_ROOT:  # the server of another system, say a newer Debian: it sees only what is below its root
-        lab = Path(RABBIT_ROOT) / "lab"
-        lab.mkdir(exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=lab))
-        return Node(RabbitMQ(folder, root=Path(RABBIT_ROOT)), folder / "node.json")
-    return Node(RabbitMQ(folder), folder / "node.json")
 
 
 def _session(node: Node[B]) -> Iterator[str]:

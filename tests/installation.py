@@ -84,7 +84,7 @@ class Installation:
         try:
             for process in processes:
                 process.start()
-                await asyncio.to_thread(process.says, "sending" if process is self.mailer else "Worker ready")
+                await asyncio.to_thread(process.says, "sending" if process.command == MAILER else "Worker ready")
             yield
         finally:
             for process in processes:
@@ -103,6 +103,10 @@ class Installation:
     def stored(self, users: str) -> int:
         """How many events of users that begin with `users` are in the store."""
         return int(self.rows("select count(*) from activity where user_id like ?", f"{users}%")[0][0])
+
+    def ended(self) -> int:
+        """How many jobs have ended."""
+        return int(self.rows("select count(*) from job where state in ('sent', 'dead', 'cancelled', 'unknown')")[0][0])
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         with sqlite3.connect(self.store, timeout=30) as database:

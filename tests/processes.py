@@ -20,14 +20,14 @@ class Process:
     """One of our processes. `env` are `CHOPAR_` settings; others of the surrounding environment are not passed on."""
 
     def __init__(self, command: tuple[str, ...], env: Mapping[str, str], log: Path) -> None:
-        self._command, self.env, self.log = command, env, log
+        self.command, self.env, self.log = command, env, log
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Process":
         surrounding = {name: value for name, value in os.environ.items() if not name.startswith("CHOPAR_")}
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                self._command, cwd=ROOT, env={**surrounding, **self.env}, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env={**surrounding, **self.env}, stdout=log, stderr=log, start_new_session=True
             )
         return self
 

@@ -25,6 +25,7 @@ from store.address import parse_address
 from store.connection import Database
 from store.opening import open_store
 from store.schema import activity
+from store.together import Together
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -49,8 +50,9 @@ def chunks(records: int, size: int, users: int = 1_000) -> list[Chunk]:
 async def archived(given: list[Chunk], url: str) -> None:
     """By the archiver."""
     async with open_store(url) as store:
+        log = Together(store.log.append)
         for chunk in given:
-            await archiver(chunk, store=store.log, outputs=_NoOutputs())
+            await archiver(chunk, store=log, outputs=_NoOutputs())
 
 
 async def inserted(rows: list[list[dict[str, Any]]], url: str) -> None:

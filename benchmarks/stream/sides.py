@@ -26,7 +26,7 @@ def chopar(name: str, module: str, processes: int = 1) -> Side:
     """A worker of Chopar, or several."""
     return Side(
         name,
-        (sys.executable, "-m", "faust", "-A", module, "worker", "-l", "warn"),
+        (sys.executable, "-m", "faust", "-A", module, "worker", "-l", "info"),
         env=_CHOPAR_ENV,
         output=names.LOG,
         group=names.APP,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from activity.chunk import Chunk
 from activity.jobs import Job
 from activity.sequencing import Step
-from store.log import Appended, Entry
+from store.log import Entry
 from tables.users import Landed
 
 
@@ -41,12 +41,12 @@ class FakeStore:
         self.refuses: set[int] = set()
         self.entries: list[Entry] = []
 
-    async def append(self, entries: Sequence[Entry]) -> Appended:
+    async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         if self.troubles:
             raise self.troubles.pop(0)
         self.diary.append("appended")
         self.entries += entries
-        return Appended(len(entries), [entry for entry in entries if entry.position in self.refuses])
+        return [entry for entry in entries if entry.position in self.refuses]
 
 
 class FakeJobs:

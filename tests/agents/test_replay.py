@@ -14,6 +14,7 @@ from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from agents.archiver import archiver
 from agents.replay import LOST, Survey, hold, publish, restore
+from store.together import Together
 from tests.activity.examples import Record, value
 from tests.agents.fakes import Diary, FakeJobs, FakeOutputs
 from tests.agents.test_notifier import field
@@ -43,7 +44,7 @@ class World:
         self.log, self.ledger, self.jobs = MemoryLog(), MemoryLedger("resend"), FakeJobs(Diary())
 
     async def archived(self, *records: Record) -> None:
-        await archiver(chunk(*records), store=self.log, outputs=FakeOutputs(Diary()))
+        await archiver(chunk(*records), store=Together(self.log.append), outputs=FakeOutputs(Diary()))
 
     async def begun(self, jobs: Sequence[Job]) -> None:
         await self.ledger.claim([Claim(job, 1, "me", 60.0) for job in jobs], 1.0)

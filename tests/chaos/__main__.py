@@ -12,11 +12,9 @@ from pathlib import Path
 from brokers.kafka import Kafka
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
-from tests.chaos.checker import Findings
+from tests.chaos.findings import Findings, say, tell
 from tests.chaos.run import Run, storm
 from tests.chaos.storm import MIXES
-
-SHOWN = 5
 
 
 def main() -> None:
@@ -50,23 +48,6 @@ async def run(wanted: Run, folder: Path) -> Findings:
     finally:
         await kafka.kill()
         await rabbit.kill()
-
-
-def tell(findings: Findings) -> None:
-    """The figures, then what was broken."""
-    for what, number in findings.counts.items():
-        say(f"{what:<20} {number:>9,}")
-    if not findings.broken:
-        say("no promise was broken")
-    for promise, lines in findings.broken.items():
-        say(f"{promise.upper()}: {len(lines):,}")
-        for line in lines[:SHOWN]:
-            say(f"  {line}")
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

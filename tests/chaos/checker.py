@@ -13,25 +13,13 @@ from aiokafka.partitioner import murmur2
 
 from activity.events import LogRecord
 from tests.chaos.evidence import Evidence, Row, Seen
+from tests.chaos.findings import Findings
 
 RULES: Final = {"user.signed_up": "welcome"}
 """The event types of the run's traffic that a rule of `rules.toml` names, and the rule."""
 WINDOW: Final = 256
 Place = tuple[int, int]
 Identity = tuple[str, str, str]
-
-
-class Findings(msgspec.Struct):
-    """What was counted, and each broken promise as a line."""
-
-    counts: dict[str, int] = msgspec.field(default_factory=dict)
-    broken: dict[str, list[str]] = msgspec.field(default_factory=dict)
-
-    def count(self, what: str, number: int = 1) -> None:
-        self.counts[what] = self.counts.get(what, 0) + number
-
-    def breaks(self, promise: str, what: str) -> None:
-        self.broken.setdefault(promise, []).append(what)
 
 
 class Logged(msgspec.Struct):

@@ -3,24 +3,30 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import Any
 
-from brokers.kafka import Kafka
 from brokers.node import Node
 from streams.exits import TEMPFAIL
-from tests.chaos.storm import Blow
+from tests.chaos.storm import Blow, Kind
 from tests.processes import Process
+
+Strike = Callable[[float], Awaitable[None]]
 
 
 class Fleet:
-    """`start` all, `strike`, `settle`, `stop`. `surprises` names each end that nobody caused."""
+    """`start` all, `strike`, `settle`, `stop`. `surprises` names each end that nobody caused.
 
-    def __init__(self, processes: dict[str, Process], kafka: Node[Kafka]) -> None:
-        self._processes, self._kafka = processes, kafka
+    `others` are blows to what is neither a process nor the broker: each is given how long it is to last.
+    """
+
+    def __init__(self, processes: dict[str, Process], broker: Node[Any], others: Mapping[Kind, Strike] = {}) -> None:
+        self._processes, self._broker, self._others = processes, broker, others
         self._away: set[str] = set()
-        self._kafka_up = asyncio.Lock()
+        self._far_end = asyncio.Lock()
         self._healing: set[asyncio.Task[None]] = set()
-        self._kafka_down_at = float("-inf")
+        self._down_at = float("-inf")
         self.struck: Counter[str] = Counter()
         self.exits: Counter[str] = Counter()
         self.surprises: list[str] = []
@@ -40,7 +46,7 @@ class Fleet:
 
     async def strike(self, blow: Blow) -> None:
         """Begin a blow; its end comes by itself."""
-        task = asyncio.create_task(self._broker(blow) if blow.kind == "broker" else self._process(blow))
+        task = asyncio.create_task(self._begin(blow))
         self._healing.add(task)
         task.add_done_callback(self._healing.discard)
 
@@ -65,6 +71,17 @@ class Fleet:
                 process.signal(signal.SIGCONT)
                 process.kill()
 
+    async def _begin(self, blow: Blow) -> None:
+        if blow.kind == "broker":
+            await self._restart(blow)
+        elif blow.kind in self._others:
+            async with self._far_end:
+                self.struck[blow.kind] += 1
+                await self._others[blow.kind](blow.lasts)
+                self._down_at = monotonic()
+        else:
+            await self._process(blow)
+
     async def _process(self, blow: Blow) -> None:
         process = self._processes[blow.target]
         while blow.target in self._away or not process.running:  # noqa: ASYNC110  (hurt by another blow, one of many)
@@ -86,17 +103,17 @@ class Fleet:
         finally:
             self._away.discard(blow.target)
 
-    async def _broker(self, blow: Blow) -> None:
-        async with self._kafka_up:
+    async def _restart(self, blow: Blow) -> None:
+        async with self._far_end:
             self.struck["broker"] += 1
-            await self._kafka.kill()
+            await self._broker.kill()
             await asyncio.sleep(blow.lasts)
-            await self._kafka.start()
-            self._kafka_down_at = monotonic()
+            await self._broker.start()
+            self._down_at = monotonic()
 
     def _note(self, name: str, process: Process) -> None:
         code = process.left
         self.exits[f"exit {code}"] += 1
-        is_kafka_away = self._kafka_up.locked() or monotonic() - self._kafka_down_at < 15
-        if code not in (0, TEMPFAIL) and not (code == 1 and is_kafka_away):
+        is_away = self._far_end.locked() or monotonic() - self._down_at < 15
+        if code not in (0, TEMPFAIL) and not (code == 1 and is_away):
             self.surprises.append(f"{name} ended with exit code {code}: {process.tail(3)}")

@@ -15,10 +15,11 @@ from aiokafka.errors import KafkaError
 
 from brokers.kafka import Kafka
 from brokers.node import Node
-from tests.chaos.checker import Findings, check
+from tests.chaos.checker import check
 from tests.chaos.evidence import gather
+from tests.chaos.findings import Findings
 from tests.chaos.fleet import Fleet
-from tests.chaos.storm import Blow, plan
+from tests.chaos.storm import MIXES, Blow, plan
 from tests.chaos.traffic import Sent, Traffic
 from tests.installation import Installation
 from tests.processes import NOTIFIER, WORKER
@@ -47,7 +48,7 @@ async def storm(run: Run, folder: Path, kafka: Node[Kafka], rabbit_url: str | No
     processes = {f"worker-{number}": ours.process(WORKER, f"worker-{number}") for number in range(run.workers)}
     if rabbit_url:
         processes["notifier"] = ours.process(NOTIFIER, "notifier")
-    blows = plan(run.seed, run.mix, list(processes))
+    blows = plan(run.seed, MIXES[run.mix], list(processes))
     fleet = Fleet(processes, kafka)
     address = kafka.url.removeprefix("kafka://")
     fleet.start()

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-Kind = Literal["kill", "pause", "blink", "leave", "broker"]
+Kind = Literal["kill", "pause", "blink", "leave", "broker", "close", "server"]
 
 
 class Blow(NamedTuple):
@@ -30,13 +30,15 @@ _LASTS: Final[Mapping[Kind, tuple[float, float]]] = {
     "blink": (0.5, 6.5),  # shorter
     "leave": (0.5, 8.0),
     "broker": (0.5, 14.0),
+    "close": (0.0, 0.0),  # connections, by the broker
+    "server": (0.5, 8.0),  # the mail server
 }
 
 
-def plan(seed: int, mix: str, targets: list[str]) -> list[Blow]:
+def plan(seed: int, mix: Mapping[Kind, int], targets: list[str]) -> list[Blow]:
     """The blows of a run: in bursts, and with pauses in which the group comes to rest and works."""
     rng = random.Random(seed)
-    kinds: list[Kind] = [kind for kind, number in MIXES[mix].items() for _ in range(number)]
+    kinds: list[Kind] = [kind for kind, number in mix.items() for _ in range(number)]
     rng.shuffle(kinds)
     blows = []
     for kind in kinds:

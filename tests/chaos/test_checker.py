@@ -1,7 +1,5 @@
 """The checker finds what is planted; the traffic and the plan are a seed's alone."""
 
-import ast
-import inspect
 from itertools import islice
 from typing import Any
 
@@ -12,6 +10,7 @@ from aiokafka.partitioner import murmur2
 from tests.chaos import checker, evidence
 from tests.chaos.checker import check
 from tests.chaos.evidence import Evidence, Row, Seen
+from tests.chaos.independence import imported
 from tests.chaos.storm import MIXES, plan
 from tests.chaos.traffic import Traffic
 
@@ -127,16 +126,7 @@ def test_a_gap_that_was_over_is_given_up_rightly() -> None:
 
 
 def test_the_checker_has_rules_of_its_own() -> None:
-    ours = ("activity", "agents", "brokers", "chopar", "rabbit", "store", "streams", "tables", "tests")
-    imported = set()
-    for module in (checker, evidence):
-        for node in ast.walk(ast.parse(inspect.getsource(module))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported |= {f"{node.module}.{alias.name}" for alias in node.names}
-    imported = {name for name in imported if name.partition(".")[0] in ours and not name.startswith("tests.chaos.evidence.")}
-    assert imported == {"activity.events.LogRecord"}
+    assert imported(checker, evidence) == {"activity.events.LogRecord"}
 
 
 def test_a_seed_makes_the_same_run_again() -> None:
@@ -145,5 +135,5 @@ def test_a_seed_makes_the_same_run_again() -> None:
 
     assert traffic(1) == traffic(1) != traffic(2)
     targets = ["a", "b", "c"]
-    assert plan(1, "all", targets) == plan(1, "all", targets) != plan(2, "all", targets)
-    assert sum(blow.kind == "kill" for blow in plan(1, "all", targets)) == MIXES["all"]["kill"] == 20
+    assert plan(1, MIXES["all"], targets) == plan(1, MIXES["all"], targets) != plan(2, MIXES["all"], targets)
+    assert sum(blow.kind == "kill" for blow in plan(1, MIXES["all"], targets)) == MIXES["all"]["kill"] == 20

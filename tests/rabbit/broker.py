@@ -1,12 +1,15 @@
 """Looking into RabbitMQ from a test."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from brokers.node import Node
+from brokers.rabbitmq import RabbitMQ
 from rabbit import topology
 
 
@@ -48,3 +51,10 @@ async def waiting(url: str, queue: str) -> int:
     """How many messages a queue holds that nobody has in hand."""
     async with opened(url) as channel:
         return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
+
+
+async def ctl(node: Node[RabbitMQ], *arguments: str) -> None:
+    """`rabbitmqctl`, which must succeed."""
+    argv, env = node.broker.control("--quiet", *arguments)
+    done = await asyncio.to_thread(subprocess.run, argv, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

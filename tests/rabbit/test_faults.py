@@ -5,31 +5,23 @@ The broker restarts: `test_source.py`, `test_publisher.py`, `test_mailer_process
 """
 
 import asyncio
-import subprocess
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activity.names import BULK_QUEUE, JOBS_EXCHANGE, TRANSACTIONAL_QUEUE
+from activity.names import JOBS_EXCHANGE
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 from rabbit import link, topology
 from rabbit.letters import Letter
 from rabbit.publisher import Publisher
-from rabbit.source import PREFETCH_PER_WORKER, RabbitSource
+from rabbit.source import PREFETCH_PER_WORKER, QUEUES, RabbitSource
 from rabbit.topology import Arguments
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job, make_jobs
 from tests.rabbit.works import working
 
 Fault = Callable[[str, RabbitSource], Awaitable[None]]
-
-
-async def ctl(node: Node[RabbitMQ], *arguments: str) -> None:
-    """`rabbitmqctl`."""
-    argv, env = node.broker.control("--quiet", *arguments)
-    done = await asyncio.to_thread(subprocess.run, argv, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -52,9 +44,6 @@ async def in_full_hand(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-QUEUES = (TRANSACTIONAL_QUEUE, BULK_QUEUE)
-
-
 async def channel_closed(url: str, source: RabbitSource) -> None:
     """By an acknowledgement of what was never delivered (406)."""
     assert source._channel is not None
@@ -64,7 +53,7 @@ async def channel_closed(url: str, source: RabbitSource) -> None:
 async def queues_deleted(url: str, source: RabbitSource) -> None:
     """The broker cancels the consumers. They come back with the queues; what was on those is gone, so it is sent again.
 
-    Declared again at once, RabbitMQ 3.10 sometimes cancels nothing (docs/guarantees.md, "Known gaps").
+    Declared again at once, RabbitMQ 3.10 sometimes cancels nothing: see the tests of `test_source.py`.
     """
     before = source._link._channel
     async with broker.opened(url) as channel:
@@ -109,7 +98,7 @@ async def test_connections_that_the_broker_closes(disturbed_rabbitmq: Node[Rabbi
         publishing = asyncio.create_task(works.publish(*jobs))
         for count in (20, 150):
             await works.inbox.received(count)
-            await ctl(disturbed_rabbitmq, "close_all_connections", "a test")
+            await broker.ctl(disturbed_rabbitmq, "close_all_connections", "a test")
         await publishing
         for job in jobs:
             await works.until(job, "sent")
@@ -134,7 +123,7 @@ async def test_a_memory_alarm_stops_what_is_published_and_nothing_else(
         works.inbox.replies[early[0].to] = ["451 later"]
         await works.publish(*early)
         await works.inbox.reached.wait()
-        await ctl(disturbed_rabbitmq, "set_vm_memory_high_watermark", "absolute", "1MB")
+        await broker.ctl(disturbed_rabbitmq, "set_vm_memory_high_watermark", "absolute", "1MB")
         try:
             publishing = asyncio.create_task(works.publish(*late))
             works.inbox.hold.set()
@@ -145,7 +134,7 @@ async def test_a_memory_alarm_stops_what_is_published_and_nothing_else(
             await asyncio.sleep(4.0)
             assert not publishing.done()
         finally:
-            await ctl(disturbed_rabbitmq, "set_vm_memory_high_watermark", "0.6")
+            await broker.ctl(disturbed_rabbitmq, "set_vm_memory_high_watermark", "0.6")
         await asyncio.wait_for(publishing, 60)
         for job in (*early, *late):
             await works.until(job, "sent")

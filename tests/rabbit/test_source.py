@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
+from aio_pika.abc import AbstractChannel
 
 from activity.jobs import decode_job
 from activity.names import BULK_QUEUE, JOBS_EXCHANGE, TRANSACTIONAL_QUEUE
@@ -14,7 +15,7 @@ from rabbit import topology
 from rabbit.channel import ChannelSource
 from rabbit.letters import Letter
 from rabbit.publisher import JobPublisher, Publisher
-from rabbit.source import PREFETCH_PER_WORKER, Delivery, RabbitSource, Source
+from rabbit.source import PREFETCH_PER_WORKER, QUEUES, Delivery, RabbitSource, Source
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job, make_jobs
 
@@ -167,10 +168,37 @@ async def test_consumes_again_when_a_queue_was_deleted_and_declared_again(rabbit
     async with Publisher(rabbit) as publisher:
         await publisher.publish([make_job(1)])
         await source.acknowledge(await take(source, 1))
-        for queue in (TRANSACTIONAL_QUEUE, BULK_QUEUE):
+        for queue in QUEUES:
             async with broker.opened(rabbit) as channel:
                 await channel.queue_delete(queue)
-        await asyncio.sleep(1)  # declared again at once, RabbitMQ 3.10 sometimes cancels no consumer
-        await topology.declare(rabbit)
+        await topology.declare(rabbit)  # at once: RabbitMQ 3.10 sometimes cancels no consumer then
         await publisher.publish([make_job(2)])
         assert ids(await take(source, 1)) == [make_job(2).id]
+
+
+async def test_a_consumer_that_is_gone_without_a_word_is_missed(
+    rabbit: str, source: RabbitSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in hand stays in hand, and the other queue's consumer does not come twice."""
+    monkeypatch.setattr("rabbit.source.LOOK", 0.3)
+    async with Publisher(rabbit) as publisher, broker.opened(rabbit) as channel:
+        await publisher.publish([make_job(1)])
+        in_hand = await take(source, 1)
+        assert source._channel is not None
+        bulk, consumer = source._consumers[-1]
+        await (await source._channel.get_underlay_channel()).basic_cancel(consumer)
+        await publisher.publish([make_job(2, job_class="bulk")])
+        assert ids(await take(source, 1)) == [make_job(2).id]
+        await publisher.publish([make_job(3)])
+        assert ids(await take(source, 1)) == [make_job(3).id]
+        await source.acknowledge(in_hand)
+        async with asyncio.timeout(WITHIN):  # one that was cancelled counts until all that it has is acknowledged
+            while await counts(channel) != [(1, 0), (1, 0)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert bulk.name == BULK_QUEUE
+
+
+async def counts(channel: AbstractChannel) -> list[tuple[int | None, int | None]]:
+    """The consumers of each queue, and how many messages nobody has in hand."""
+    found = [(await channel.declare_queue(name, passive=True)).declaration_result for name in QUEUES]
+    return [(queue.consumer_count, queue.message_count) for queue in found]

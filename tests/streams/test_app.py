@@ -15,7 +15,7 @@ from activity.events import log_value
 from activity.order import decode
 from activity.sequencing import Pair
 from activity.settings import Settings, parse_settings
-from store.log import Appended, Entry
+from store.log import Entry
 from streams.app import App, create_app, create_notify_app
 from streams.outputs import Outputs
 from streams.parts import JobsPart, StorePart
@@ -95,9 +95,9 @@ async def test_the_sequencer_sends_then_writes_and_moves_what_lies_on_the_wrong_
 async def test_the_archiver_writes_the_store(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     entries: list[Entry] = []
 
-    async def append(self: StorePart, given: list[Entry]) -> Appended:
+    async def append(self: StorePart, given: list[Entry]) -> list[Entry]:
         entries.extend(given)
-        return Appended(len(given))
+        return []
 
     monkeypatch.setattr(StorePart, "append", append)
     given = chunk(Record(b"u-1", log_value(value(), 1, "logged", 0.0)), topic=names.LOG)

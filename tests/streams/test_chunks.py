@@ -68,6 +68,7 @@ async def test_a_lost_chunk_is_passed_over_and_one_that_is_lost_in_hand_is_let_g
     assert worked == given[1:]
     assert [found.finished for found in given] == [False, False, True]
     assert [found.started for found in given] == [False, True, True]
+    assert not any(found.in_hand for found in given)
 
 
 async def test_the_agent_is_called_by_its_functions_name() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.failpoints import POINTS, armed
+from rabbit.failpoints import POINTS, armed
 from tests.installation import Installation, read_log, send
 from tests.processes import NOTIFIER, WORKER, Process
 from tests.rabbit.inbox import Inbox

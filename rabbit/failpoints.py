@@ -1,6 +1,7 @@
 """Places where a test may have the process killed: `FAILPOINT=sequencer.delivered:3` is SIGKILL at the third pass.
 
-Without the variable each is one call of a function that does nothing, once a chunk.
+Without the variable each is one call of a function that does nothing, once a chunk, a transaction or a mail. Both sides have them
+here, the lowest package that both see.
 """
 
 import os
@@ -24,6 +25,15 @@ POINTS: Final = (
     "producer.answered",
     "consumer.committing",
     "consumer.committed",
+    "mailer.claiming",
+    "mailer.claimed",
+    "mailer.answered",
+    "mailer.settled",
+    "mailer.published",
+    "mailer.acknowledged",
+    "scheduler.taken",
+    "scheduler.published",
+    "scheduler.marked",
 )
 
 
