@@ -12,6 +12,7 @@ from activity.errors import ChoparError
 from activity.settings import Settings
 from console.access import Access
 from console.activity import activity_routes
+from console.asyncapi import asyncapi_route
 from console.deadletters import letter_routes
 from console.health import health_routes
 from console.jobs import job_routes
@@ -68,6 +69,7 @@ class ConsolePart:
             *table_routes({names.USERS: users}),
             *health_routes({"kafka": self._kafka, "table": partial(_table, members), "store": self._database}),
             metrics_route(self._metrics),
+            asyncapi_route(settings.partitions),
             *session_routes(access),
             *waiting_routes(self._waiting_here),
             *page_routes(Pages(timelines, store.jobs, store.letters, redelivery, look, self._observer.change), access),

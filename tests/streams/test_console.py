@@ -60,39 +60,66 @@ async def pages(worker: Asked, limit: int, run: str) -> list[dict[str, Any]]:
         query["cursor"] = page["next"]
 
 
+@asynccontextmanager
+async def watched(worker: Asked, users: list[str]) -> AsyncIterator[None]:
+    """Meanwhile `worker` is asked for one user after the other: whatever moves, it says how it is, or that it can't tell."""
+    answers: list[tuple[int, Any]] = []
+
+    async def watch() -> None:
+        while True:
+            for user in users:
+                status, answer = await worker.get("api", "tables", "users", user)
+                answers.append((status, answer["state"]["next_position"] if status == 200 else None))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+    assert set(answers) <= {(200, 4), (503, None)}
+    assert (200, 4) in answers
+
+
 async def test_any_worker_answers_for_all(kafka_url: str, tmp_path: Path) -> None:
     run = f"c{uuid.uuid4().hex[:8]}"
     users = [f"{run}-{n}" for n in range(20)] + [f"{run}-a/b c", f"{run}-жасур", f"{run}-%2F?#&<script>", f"{run}-\\.."]
     ours = Installation(tmp_path, kafka_url, CHOPAR_API_TOKEN=TOKEN)
     one, other = ours.process(WORKER, "one"), ours.process(WORKER, "other")
-    async with ours.running(one, other), asked(one, other) as (first, second):
+    async with ours.running(one), asked(one, other) as (first, second):
         await send(kafka_url, events(users, 1, 3), rate=1000)
         await ours.until(lambda: ours.stored(run) == 3 * len(users), "all stored")
-        (table,) = (await first.settled("api", "tables"))["tables"]
-        assert (table["name"], table["partitions"]) == ("users", 8)
-        assert sorted(number for worker in table["workers"] for number in worker["partitions"]) == list(range(8))
-        assert {worker["worker"] for worker in table["workers"] if worker["partitions"]} == {first.url, second.url}
-        owners: dict[str, str] = {}
-        for worker in (first, second):
-            listed = await pages(worker, 7, run)
-            assert [entry["user"] for entry in listed] == sorted(users, key=str.encode)
-            for user in users:
-                entry = await worker.settled("api", "tables", "users", user)
-                assert (entry["state"]["user"], entry["state"]["next_position"]) == (user, 4)
-                assert [source["next_sequence"] for source in entry["state"]["sources"]] == [4]
-                owners[user] = entry["worker"]
-                timeline = await worker.settled("api", "users", user, "timeline")
-                assert ([event["position"] for event in timeline["events"]], timeline["problems"]) == ([3, 2, 1], [])
-            assert set(owners.values()) == {first.url, second.url}
-            assert (await worker.get("api", "tables", "users", f"{run}-nobody"))[0] == 404
-
-        other.kill()  # its partitions are its own until the group has noticed
-        status, page = await first.get("api", "tables", "users", limit="500")
-        if status == 200:
-            assert {answer["worker"] for answer in page["workers"] if answer["problem"]} == {second.url}
-        else:
-            assert status == 503
-        lost = next(user for user, owner in owners.items() if owner == second.url)
-        entry = await first.settled("api", "tables", "users", lost)
-        assert (entry["worker"], entry["state"]["next_position"]) == (first.url, 4)
+        await first.settled("api", "tables")
+        async with watched(first, users):
+            async with ours.running(other):
+                owners = await both_tell(first, second, users, run)
+            # it was killed: its partitions are its own until the group has noticed
+            status, page = await first.get("api", "tables", "users", limit="500")
+            if status == 200:
+                assert {answer["worker"] for answer in page["workers"] if answer["problem"]} == {second.url}
+            else:
+                assert status == 503
+            lost = next(user for user, owner in owners.items() if owner == second.url)
+            entry = await first.settled("api", "tables", "users", lost)
+            assert (entry["worker"], entry["state"]["next_position"]) == (first.url, 4)
         assert [entry["user"] for entry in await pages(first, 500, run)] == sorted(users, key=str.encode)
+
+
+async def both_tell(first: Asked, second: Asked, users: list[str], run: str) -> dict[str, str]:
+    """Each of them tells all there is; gives who has whom."""
+    owners: dict[str, str] = {}
+    (table,) = (await first.settled("api", "tables"))["tables"]
+    assert (table["name"], table["partitions"]) == ("users", 8)
+    assert sorted(number for worker in table["workers"] for number in worker["partitions"]) == list(range(8))
+    assert {worker["worker"] for worker in table["workers"] if worker["partitions"]} == {first.url, second.url}
+    for worker in (first, second):
+        assert [entry["user"] for entry in await pages(worker, 7, run)] == sorted(users, key=str.encode)
+        for user in users:
+            entry = await worker.settled("api", "tables", "users", user)
+            assert (entry["state"]["user"], entry["state"]["next_position"]) == (user, 4)
+            assert [source["next_sequence"] for source in entry["state"]["sources"]] == [4]
+            owners[user] = entry["worker"]
+            timeline = await worker.settled("api", "users", user, "timeline")
+            assert ([event["position"] for event in timeline["events"]], timeline["problems"]) == ([3, 2, 1], [])
+        assert set(owners.values()) == {first.url, second.url}
+        assert (await worker.get("api", "tables", "users", f"{run}-nobody"))[0] == 404
+    return owners
