@@ -5,7 +5,8 @@ BIN := .venv/bin
 TEST_WORKERS ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test mailpit chaos chaos-mail demo bench bench-stream bench-growth bench-lock lock clean
+.PHONY: setup system check format test mailpit chaos chaos-mail demo email-queue activity-log worker-pool docs bench bench-stream \
+	bench-growth bench-lock lock clean
 
 setup: .venv/installed
 
@@ -26,12 +27,16 @@ system:
 	[ -z "$$missing" ] || { echo "installing from Debian:$$missing"; \
 		$(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
 
-check: setup
+check: setup docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+# The documents as a site in .site; a link that leads nowhere is an error. (With --quiet it would be none.)
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: setup
 	$(BIN)/ruff format .
@@ -54,6 +59,10 @@ chaos-mail: setup
 
 demo: setup
 	$(BIN)/chopar demo $(ARGS)
+
+# The mini-projects; docs/learn says what each shows.
+email-queue worker-pool activity-log: setup
+	@$(BIN)/python -m examples.$(subst -,_,$@) $(ARGS)
 
 # Run after a change of the dependencies in setup.cfg.
 lock:

@@ -70,6 +70,7 @@ def _add_commands() -> None:
     from chopar.doctor import doctor
     from chopar.foreground import mailer, notifier, worker
     from chopar.jobs import jobs
+    from chopar.lab.command import lab
     from chopar.lag import lag
     from chopar.log import log
     from chopar.replay import replay
@@ -78,7 +79,7 @@ def _add_commands() -> None:
     from chopar.topics import topics
     from chopar.up import up
 
-    for command in (up, demo, send, log, timeline, jobs, audit, lag, replay, topics, doctor, worker, notifier, mailer):
+    for command in (up, demo, send, log, timeline, jobs, audit, lag, replay, topics, doctor, lab, worker, notifier, mailer):
         cli.add_command(command)
 
 
