@@ -1,8 +1,12 @@
 """The two brokers of a machine: those the settings name, else Docker's, else private ones."""
 
 import logging
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Self
+
+import msgspec
 
 from activity.errors import ChoparError
 from activity.settings import Settings
@@ -25,12 +29,13 @@ logger = logging.getLogger(__name__)
 class LocalBrokers:
     """Kafka and RabbitMQ while the `async with` lasts; one at a time in a data folder.
 
-    A URL in the settings wins: nothing is started for it. The other processes of the application may be started under
-    `supervisor` too: they are stopped before the brokers.
+    A URL in the settings wins: nothing is started for it, nor for one that is not `wanted`. The other processes of the
+    application may be started under `supervisor` too: they are stopped before the brokers.
     """
 
-    def __init__(self, settings: Settings, *, heap_mb: int = 256) -> None:
+    def __init__(self, settings: Settings, *, heap_mb: int = 256, wanted: Collection[str] = (KAFKA, RABBIT)) -> None:
         self._settings = settings
+        self._wanted = wanted
         self._heap_mb = heap_mb
         self._lock = Lock(discovery.lock_path(settings))
         self._compose = Compose(settings.data_dir)
@@ -67,7 +72,7 @@ class LocalBrokers:
             discovery.withdraw(self._settings)
             given = {KAFKA: self._settings.kafka_url, RABBIT: self._settings.rabbit_url}
             self._urls = {name: url for name, url in given.items() if url is not None}
-            missing = [name for name, url in given.items() if url is None]
+            missing = [name for name, url in given.items() if url is None and name in self._wanted]
             if missing:
                 await self._start(missing)
             discovery.announce(self._settings, self._urls)
@@ -102,3 +107,19 @@ class LocalBrokers:
         for name in missing:
             await start(private[name], self.supervisor)
             self._urls[name] = private[name].url
+
+
+@asynccontextmanager
+async def one_broker(name: str, settings: Settings) -> AsyncIterator[str]:
+    """The URL of `name` (`KAFKA`, `RABBIT`): the settings', else that of a private one that runs while the `async with` lasts.
+
+    A private one has a folder of its own in the data folder: it is not in the way of `chopar up`.
+    """
+    url = {KAFKA: settings.kafka_url, RABBIT: settings.rabbit_url}[name]
+    if url is not None:
+        yield url
+        return
+    apart = msgspec.structs.replace(settings, data_dir=settings.data_dir / "learn")
+    logger.info("starting a private %s in %s", SERVICES[name], apart.data_dir)
+    async with LocalBrokers(apart, wanted=(name,)) as local:
+        yield local.urls[name]

@@ -71,6 +71,7 @@ def _add_commands() -> None:
     from chopar.doctor import doctor
     from chopar.foreground import mailer, notifier, worker
     from chopar.jobs import jobs
+    from chopar.lab.command import lab
     from chopar.lag import lag
     from chopar.log import log
     from chopar.replay import replay
@@ -79,7 +80,8 @@ def _add_commands() -> None:
     from chopar.topics import topics
     from chopar.up import up
 
-    for command in (up, demo, send, log, timeline, jobs, dead, audit, lag, replay, topics, doctor, worker, notifier, mailer):
+    commands = (up, demo, send, log, timeline, jobs, dead, audit, lag, replay, topics, doctor, lab, worker, notifier, mailer)
+    for command in commands:
         cli.add_command(command)
 
 

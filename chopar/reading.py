@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from activity.errors import ChoparError
@@ -13,7 +13,7 @@ AHEAD: Final = 8
 """Pieces that may wait."""
 
 
-async def pieces(handle: int) -> AsyncIterator[bytes]:
+async def pieces(handle: int) -> AsyncGenerator[bytes, None]:
     """What can be read from the file descriptor, as soon as it is there. Raises ChoparError if reading fails."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[bytes | OSError] = asyncio.Queue()

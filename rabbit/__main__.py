@@ -17,6 +17,7 @@ from rabbit.control import Control
 from rabbit.intake import DeadIntake
 from rabbit.lifecycle import Lifecycle
 from rabbit.link import SETTING as RABBIT_SETTING
+from rabbit.loop import run_fast
 from rabbit.mail import TASK, email_task
 from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
@@ -38,7 +39,7 @@ def main() -> int:
     quiet_libraries()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        asyncio.run(run(read_settings()))
+        run_fast(run(read_settings()))
     except ChoparError as error:
         sys.stderr.write(f"chopar: {error}\n")
         return 1

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+VARIABLE: Final = "FAILPOINT"
 POINTS: Final = (
     "sequencer.taken",
     "sequencer.decided",
@@ -64,4 +65,4 @@ def _nothing(point: str) -> None:
     return None
 
 
-failpoint: Final = armed(os.environ.get("FAILPOINT"))
+failpoint: Final = armed(os.environ.get(VARIABLE))

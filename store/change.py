@@ -24,6 +24,7 @@ from activity.claims import (
 )
 from activity.jobs import Job, encode_job
 from activity.outcomes import Dead, Outcome, Unknown
+from store.connection import execute_many
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.schema import shelf
@@ -122,12 +123,12 @@ class Change:
         """Writes all of it."""
         if self._changed:
             values = [job_values(row, self._now) for row in self._changed.values()]
-            await connection.execute(_UPSERTS[connection.dialect.name], values)
+            await execute_many(connection, _UPSERTS[connection.dialect.name], values)
         written = (_NAME, self._named), (_REPEAT, self._repeated), (_BEGIN, self._begun), (_END, self._ended)
         shelves = (_SHELVES[connection.dialect.name], self._shelved), (_TAKE_DOWN, self._taken_down)
         for statement, values in (*written, *shelves):
             if values:
-                await connection.execute(statement, values)
+                await execute_many(connection, statement, values)
 
     def _go(self, row: Row, claim: Claim, got: Go) -> None:
         before, id = row.record, key(claim.job.id)

@@ -9,25 +9,25 @@ from activity.events import MAX_DEPTH, MAX_EVENT, MAX_TEXT, Event, decode
 from activity.settings import Settings, duration, variables
 from tests.processes import ROOT
 
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def named(document: Path) -> list[Path]:
     return sorted({ROOT / name for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md))`", document.read_text())})
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_files_it_names_are_there(document: Path) -> None:
     assert [path for path in named(document) if not path.is_file()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_its_links_lead_somewhere(document: Path) -> None:
     targets = [link for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()) if "://" not in link]
     assert [link for link in targets if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_tests_it_names_are_there(document: Path) -> None:
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     names = re.findall(r"`(test_[a-z0-9_]+)`", document.read_text())

@@ -14,7 +14,7 @@ from activity.errors import ChoparError
 from activity.settings import Settings, parse_settings
 from brokers import probe
 from brokers.discovery import read_settings
-from brokers.local import LocalBrokers
+from brokers.local import KAFKA, RABBIT, LocalBrokers, one_broker
 from brokers.lock import AlreadyRunning
 
 DOCKER = """#!/bin/sh
@@ -72,6 +72,20 @@ async def test_docker_is_asked_for_one_broker_if_the_other_is_given(
     calls = with_docker(tmp_path, monkeypatch)
     async with LocalBrokers(settings(data, kafka_url="kafka://there:1")) as local:
         assert local.kafka_url == "kafka://there:1"
+    assert "up -d --wait rabbitmq\n" in calls.read_text()
+
+
+async def test_one_broker_is_the_one_that_is_given_or_the_only_one_that_is_started(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = with_docker(tmp_path, monkeypatch)
+    given = settings(data, kafka_url="kafka://there:1")
+    async with one_broker(KAFKA, given) as url:
+        assert url == "kafka://there:1"
+        assert not calls.exists()
+    async with one_broker(RABBIT, given) as url:
+        assert url == "amqp://guest:guest@127.0.0.1:5672/"
+        assert not (data / "up.env").exists(), "other commands are not told of it"
     assert "up -d --wait rabbitmq\n" in calls.read_text()
 
 

@@ -20,6 +20,7 @@ from chopar.demo.runner import demo_settings, while_alive
 from chopar.demo.strangers import none_reads
 from streams.topics import ensure_topics
 from tests.chopar.running import chopar
+from tests.learn.pages import LEARN, examples, matches
 
 
 @pytest.mark.kafka
@@ -28,8 +29,9 @@ from tests.chopar.running import chopar
 def test_the_demo_adds_up_and_what_it_leaves_can_be_looked_into(tmp_path: Path) -> None:
     result = chopar("demo", "--events", "300", "--deadline", "240", timeout=500, data_dir=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "All sums add up" in result.stdout
-    assert re.search(r"^sum +300 +300", result.stdout, re.MULTILINE)
+    (on_page,) = examples(LEARN / "together.md")
+    assert on_page.command == 'make demo ARGS="--events 300"'
+    assert matches(on_page, result.stdout), result.stdout
     assert "Message-ID: <" in result.stdout
     found = re.search(r"chopar log (u-[0-9a-f]{4}-000) --json", result.stdout)
     assert found is not None

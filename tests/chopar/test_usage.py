@@ -34,6 +34,7 @@ def test_there_are_the_commands_of_the_contract() -> None:
         "replay",
         "topics",
         "doctor",
+        "lab",
     }
 
 

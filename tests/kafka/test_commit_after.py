@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from aiokafka import TopicPartition
 
-from tests.kafka.lab import PATIENCE, Lab, numbered, take, texts, to_end
+from chopar.lab.kafka import PATIENCE, Lab, numbered, take, texts, to_end
 
 
 async def test_a_crash_before_the_commit_repeats_work(lab: Lab) -> None:

@@ -5,7 +5,7 @@ finished. Chopar switches it off.
 
 from aiokafka import TopicPartition
 
-from tests.kafka.lab import Lab, numbered, take, texts, to_end
+from chopar.lab.kafka import Lab, numbered, take, texts, to_end
 
 
 async def test_a_crash_after_the_commit_loses_work(lab: Lab) -> None:

@@ -3,8 +3,8 @@ Consumers with different group ids know nothing of each other: each group gets e
 `activity.log` as two groups, and each may have as many processes as there are partitions.
 """
 
-from tests.kafka.lab import Lab, numbered, take, texts, to_end
-from tests.kafka.members import Group
+from chopar.lab.kafka import Lab, numbered, take, texts, to_end
+from chopar.lab.members import Group
 
 
 async def test_members_of_a_group_share_the_partitions(lab: Lab) -> None:

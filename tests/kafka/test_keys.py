@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewPartitions
 
-from tests.kafka.lab import Lab, numbered
+from chopar.lab.kafka import Lab, numbered
 
 USERS = ["ann", "ben", "cleo", "dan", "eve"]
 

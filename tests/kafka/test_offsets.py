@@ -5,7 +5,7 @@ is a bookmark that the broker keeps for it. That is why Chopar can rebuild a tab
 
 from aiokafka import TopicPartition
 
-from tests.kafka.lab import Lab, numbered, take, texts, to_end
+from chopar.lab.kafka import Lab, numbered, take, texts, to_end
 
 
 async def test_a_reader_can_seek_back_and_read_again(lab: Lab) -> None:

@@ -5,7 +5,7 @@ one key; and what comes from several partitions must carry its own order, as Cho
 
 from aiokafka import TopicPartition
 
-from tests.kafka.lab import Lab, numbered, take, texts, to_end
+from chopar.lab.kafka import Lab, numbered, take, texts, to_end
 
 
 async def test_a_partition_is_read_as_it_was_written(lab: Lab) -> None:

@@ -3,8 +3,8 @@ own, then each is told what it has now. The new owner begins at the group's book
 a member leaves politely; one that dies is missed after its session timeout (10 s in Chopar), and until then its partitions wait.
 """
 
-from tests.kafka.lab import Lab, numbered, take, texts, to_end
-from tests.kafka.members import Group
+from chopar.lab.kafka import Lab, numbered, take, texts, to_end
+from chopar.lab.members import Group
 
 
 async def test_who_owns_what_before_and_after(lab: Lab) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord
 
-from tests.kafka.lab import Lab, take, to_end
+from chopar.lab.kafka import Lab, take, to_end
 
 
 @dataclass

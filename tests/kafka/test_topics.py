@@ -7,7 +7,7 @@ import pytest
 from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
-from tests.kafka.lab import Lab, numbered, texts
+from chopar.lab.kafka import Lab, numbered, texts
 
 
 async def test_a_topic_is_created_with_its_number_of_partitions(lab: Lab) -> None:

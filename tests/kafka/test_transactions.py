@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ProducerFenced
 
-from tests.kafka.lab import Lab, numbered, take, texts, to_end
+from chopar.lab.kafka import Lab, numbered, take, texts, to_end
 
 SHOUTED = [value.upper() for value in numbered(1, 10)]
 

@@ -2,17 +2,13 @@
 
 from collections.abc import AsyncIterator
 
-import aio_pika
 import pytest
 
-from tests.rabbitmq.lab import Lab
+from chopar.lab.rabbit import Lab, corner
 
 
 @pytest.fixture
 async def lab(rabbit_url: str) -> AsyncIterator[Lab]:
     """Queues and exchanges of the test's own; they are gone when it ends."""
-    connection = await aio_pika.connect(rabbit_url)
-    async with connection:
-        lab = Lab(rabbit_url, connection, await connection.channel(on_return_raises=True))
+    async with corner(rabbit_url) as lab:
         yield lab
-        await lab.clear()

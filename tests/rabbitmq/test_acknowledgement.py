@@ -3,7 +3,7 @@ it. *Nack* (or reject) with requeue: give it to somebody, perhaps me again. With
 the queue says so (see `test_retry`). A connection that closes counts as requeue. Chopar acknowledges last of all.
 """
 
-from tests.rabbitmq.lab import Lab, deliveries, in_hand, numbered, text, texts
+from chopar.lab.rabbit import Lab, deliveries, in_hand, numbered, text, texts
 
 
 async def test_an_acknowledged_message_is_gone(lab: Lab) -> None:

@@ -11,7 +11,7 @@ from aio_pika import ExchangeType
 from aio_pika.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
-from tests.rabbitmq.lab import Lab, letter, numbered
+from chopar.lab.rabbit import Lab, letter, numbered
 
 
 async def test_a_confirm_says_that_the_broker_has_it(lab: Lab) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractExchange
 
-from tests.rabbitmq.lab import Lab, letter, numbered
+from chopar.lab.rabbit import Lab, letter, numbered
 
 KEYS = ["email.welcome", "email.invoice", "sms.welcome", "email.welcome.vip", "push"] * 2
 

@@ -3,7 +3,7 @@ acknowledged is gone, for everybody. Chopar uses queues for jobs, of which each 
 events, which many read.
 """
 
-from tests.rabbitmq.lab import Lab, deliveries, in_hand, letter, numbered, text, texts
+from chopar.lab.rabbit import Lab, deliveries, in_hand, letter, numbered, text, texts
 
 
 async def test_hello_world(lab: Lab) -> None:

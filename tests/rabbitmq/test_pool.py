@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from aio_pika import Message
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
-from tests.rabbitmq.lab import PATIENCE, Lab
+from chopar.lab.rabbit import PATIENCE, Lab
 
 Work = Callable[[int], Awaitable[int]]
 JOBS = range(1, 21)

@@ -3,7 +3,7 @@ sends all it has to whoever asks first. It bounds the memory of a worker, what i
 work is dealt out. In Chopar it is the number of mails that a mailer sends at a time.
 """
 
-from tests.rabbitmq.lab import Lab, deliveries, in_hand, numbered, text, texts
+from chopar.lab.rabbit import Lab, deliveries, in_hand, numbered, text, texts
 
 
 async def test_no_more_than_prefetch_is_in_hand(lab: Lab) -> None:

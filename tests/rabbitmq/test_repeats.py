@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 
-from tests.rabbitmq.lab import Lab, deliveries, in_hand, letter
+from chopar.lab.rabbit import Lab, deliveries, in_hand, letter
 
 ALL = [f"email {number:02}" for number in range(1, 11)]
 

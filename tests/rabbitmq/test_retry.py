@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from aio_pika.abc import AbstractIncomingMessage, HeadersType
 
-from tests.rabbitmq.lab import Lab, deliveries, in_hand, letter, numbered, text
+from chopar.lab.rabbit import Lab, deliveries, in_hand, letter, numbered, text
 
 ATTEMPTS = 3
 DELAY_MS = 100

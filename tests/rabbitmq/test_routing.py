@@ -6,7 +6,7 @@ rest.
 import pytest
 from aio_pika import ExchangeType
 
-from tests.rabbitmq.lab import Lab, letter
+from chopar.lab.rabbit import Lab, letter
 
 LEVELS = ["debug", "info", "warning", "error"]
 

@@ -1,17 +1,22 @@
-"""A test's own corner of a Kafka: topics and groups with names that nobody else has, and plain aiokafka clients.
+"""A corner of a Kafka for an experiment or a test: topics and groups with names that nobody else has, and plain aiokafka clients.
 
-The clients are aiokafka's, with two defaults turned round so that a test says what it relies on: a consumer begins at a
+The clients are aiokafka's, with two defaults turned round so that an experiment says what it relies on: a consumer begins at a
 topic's beginning, and it commits only when it is told to.
 """
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from activity.errors import Unreachable
+from activity.settings import Settings
+from streams.topics import kafka_address
 
 PATIENCE = 60.0
 
@@ -21,6 +26,7 @@ class Lab:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self._topics: list[str] = []
 
     def name(self, what: str) -> str:
         """A name that nobody else uses."""
@@ -31,7 +37,13 @@ class Lab:
         topic = self.name("topic")
         async with self.admin() as admin:
             await admin.create_topics([NewTopic(topic, partitions, 1)])
+        self._topics.append(topic)
         return topic
+
+    async def clear(self) -> None:
+        """Takes away the topics that were made."""
+        async with self.admin() as admin:
+            await admin.delete_topics(self._topics)
 
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -62,6 +74,21 @@ class Lab:
         """All that lies in a topic, as a consumer without a group sees it."""
         async with self.consumer(topic, **options) as consumer:
             return await to_end(consumer)
+
+
+@asynccontextmanager
+async def corner(url: str) -> AsyncIterator[Lab]:
+    """A `Lab` on the Kafka at `url`; its topics are gone when it ends. Raises Unreachable."""
+    address = kafka_address(Settings(kafka_url=url))
+    lab = Lab(address)
+    try:
+        yield lab
+    except KafkaError as error:
+        problem = str(error) or type(error).__name__
+        raise Unreachable("CHOPAR_KAFKA_URL", address, problem, "is Kafka up? `chopar up` starts one") from None
+    finally:
+        with suppress(KafkaError):
+            await lab.clear()
 
 
 async def take(consumer: AIOKafkaConsumer, count: int) -> list[ConsumerRecord]:

@@ -1,7 +1,7 @@
 """The members of one consumer group, and who owns which partitions at the moment.
 
-Kafka tells each member when partitions are taken from it and when it gets some. A test waits for that instead of
-sleeping: `await group.until(lambda: group.owned["ann"] == {0, 1})`.
+Kafka tells each member when partitions are taken from it and when it gets some. Experiments and tests wait for that instead
+of sleeping: `await group.until(lambda: group.owned["ann"] == {0, 1})`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 
-from tests.kafka.lab import PATIENCE, Lab
+from chopar.lab.kafka import PATIENCE, Lab
 
 
 class Group:
@@ -26,16 +26,24 @@ class Group:
         self.told: list[tuple[str, str, set[int]]] = []
         """All that members were told so far: the member, `revoked` or `assigned`, partitions."""
         self.changed = asyncio.Condition()
+        self._unheard = set[str]()
 
     @asynccontextmanager
     async def member(self, name: str) -> AsyncIterator[AIOKafkaConsumer]:
         """Joins, and leaves at the end of the block. Beats often, so that it hears soon of others who join or leave."""
         self.owned[name] = set()
-        consumer = self.lab.consumer(group=self.name, heartbeat_interval_ms=200)
+        self._unheard = set(self.owned)
+        # Kafka deals partitions out in the order of the members' ids, which begin with the client's.
+        consumer = self.lab.consumer(group=self.name, heartbeat_interval_ms=200, client_id=name)
         consumer.subscribe([self.topic], listener=Ownership(self, name))
         async with consumer:
             yield consumer
-        del self.owned[name]
+            del self.owned[name]
+            self._unheard = set(self.owned)
+
+    async def settled(self, partitions: int) -> None:
+        """Waits until all members have heard of the last one that came or went, and all partitions are dealt out."""
+        await self.until(lambda: not self._unheard and sum(map(len, self.owned.values())) == partitions)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits until the ownership is as it should be."""
@@ -45,7 +53,11 @@ class Group:
     async def tell(self, name: str, what: str, partitions: set[int]) -> None:
         """Notes what a member was told."""
         async with self.changed:
+            if name not in self.owned:
+                return  # it is on its way out
             self.owned[name] = partitions if what == "assigned" else set()
+            if what == "assigned":
+                self._unheard.discard(name)
             self.told.append((name, what, partitions))
             self.changed.notify_all()
 

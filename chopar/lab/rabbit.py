@@ -1,7 +1,7 @@
-"""A test's own corner of a RabbitMQ: queues and exchanges with names that nobody else has, and plain aio-pika.
+"""A corner of a RabbitMQ for an experiment or a test: queues and exchanges with names that nobody else has, and plain aio-pika.
 
-All publishing here is confirmed, so a message lies in its queues when `publish` returns: a test that asks at once what a
-queue holds needs no waiting.
+All publishing here is confirmed, so a message lies in its queues when `publish` returns: whoever asks at once what a
+queue holds need not wait.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from aio_pika.abc import (
     AbstractQueue,
     HeadersType,
 )
+
+from rabbit.link import connect
 
 PATIENCE = 60.0
 
@@ -92,6 +94,29 @@ class Lab:
     async def ready(self, queue: AbstractQueue) -> int:
         """How many messages wait in a queue and are in nobody's hand."""
         return (await self.channel.declare_queue(queue.name, passive=True)).declaration_result.message_count or 0
+
+
+@asynccontextmanager
+async def corner(url: str) -> AsyncIterator[Lab]:
+    """A `Lab` on the RabbitMQ at `url`; what was made in it is gone when it ends. Raises Unreachable."""
+    connection = await connect(url)
+    async with connection:
+        lab = Lab(url, connection, await connection.channel(on_return_raises=True))
+        try:
+            yield lab
+        finally:
+            await lab.clear()
+
+
+async def peek(url: str, queue: str) -> list[AbstractIncomingMessage]:
+    """All that lies in a queue now. It stays there: nothing is acknowledged."""
+    connection = await connect(url)
+    async with connection:
+        opened = await (await connection.channel()).get_queue(queue)
+        found: list[AbstractIncomingMessage] = []
+        while message := await opened.get(no_ack=False, fail=False):
+            found.append(message)
+        return found
 
 
 Inbox = asyncio.Queue[AbstractIncomingMessage]
