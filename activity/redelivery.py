@@ -45,6 +45,8 @@ Trial: TypeAlias = Accepted | Refused
 STANDS: Final = ("conflict", "too-old")
 """Reasons that stand as long as the event has the same source, id and sequence: the sequencer has no second opinion."""
 NOWHERE: Final = "not-replayable"
+CUT: Final = "cut"
+"""Reasons of ours, which no dead letter has."""
 
 _OURS: Final = (names.ERROR_HEADER, "chopar-")
 _RULE: Final = re.compile(r"rule ([a-z0-9][a-z0-9_-]*): ")
@@ -68,7 +70,7 @@ def again(letter: DeadLetter, edited: bytes | None) -> Again | Refused:
     headers = [header for header in letter.headers if not header[0].startswith(_OURS)]
     if edited is None:
         if any(name == names.CUT_HEADER for name, _ in letter.headers):
-            return Refused("cut", "only its beginning was kept; edit it, or take it from where it came")
+            return Refused(CUT, "only its beginning was kept; edit it, or take it from where it came")
         key, value = letter.key, letter.payload
     else:
         headers = [header for header in headers if not _is_attribute(header[0])]
