@@ -197,7 +197,7 @@ _ON_ITS_WAY: Final = (
 def _done(history: JobHistory, made: Job | None) -> JobStory:
     """`made`: the job as the rules make it now, for one that the ledger knows only by its id."""
     job = history.job
-    attempts = [_attempt(row) for row in history.attempts]
+    attempts = [attempt_story(row) for row in history.attempts]
     return JobStory(
         id=job.id,
         state=job.state,
@@ -236,7 +236,7 @@ def _says(job: JobRow, words: str) -> str:
             return f"nobody knows whether the mail was sent; a person decides ({job.reason})"
 
 
-def _attempt(row: AttemptRow) -> AttemptStory:
+def attempt_story(row: AttemptRow) -> AttemptStory:
     finished = None if row.finished is None else rfc3339(row.finished)
     seconds = None if row.finished is None else round(row.finished - row.started, 3)
     outcome, words = _came_of_it(row.outcome)

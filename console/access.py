@@ -29,6 +29,11 @@ class Access:
     def __init__(self, token: str | None, clock: Callable[[], float] = time) -> None:
         self._token, self._clock = None if token is None else token.encode(), clock
 
+    @property
+    def has_token(self) -> bool:
+        """Whether what is shown depends on who asks."""
+        return self._token is not None
+
     def check_origin(self, request: web.Request) -> None:
         """Raises Problem for what another site sent through a browser.
 

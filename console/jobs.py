@@ -85,15 +85,7 @@ def job_routes(jobs: JobList) -> list[Endpoint]:
     """The endpoints over a ledger."""
 
     async def list_jobs(call: Call[JobsQuery, None]) -> JobPage:
-        query = call.query
-        if query.cursor is not None and await jobs.job(query.cursor) is None:
-            raise not_found("there is no such job; begin without a cursor", "cursor")
-        if query.state == "scheduled":
-            found = await jobs.scheduled(user=query.user, limit=query.limit, after=query.cursor)
-        else:
-            found = await jobs.jobs(state=query.state, user=query.user, limit=query.limit, after=query.cursor)
-        views = [job_view(job, shown=call.trusted) for job in found]
-        return JobPage(views, await jobs.counts(), found[-1].id if len(found) == query.limit else None, not call.trusted)
+        return await list_page(jobs, call.query, shown=call.trusted)
 
     async def show_job(call: Call[NoQuery, None]) -> JobDetails:
         found = await jobs.job(call.path["id"])
@@ -105,6 +97,18 @@ def job_routes(jobs: JobList) -> list[Endpoint]:
         Endpoint("/api/jobs", list_jobs, "The jobs, newest first.", JobPage, query=JobsQuery, problems=(404, 503)),
         Endpoint("/api/jobs/{id}", show_job, "A job and each attempt at it.", JobDetails, problems=(404, 503)),
     ]
+
+
+async def list_page(jobs: JobList, query: JobsQuery, *, shown: bool) -> JobPage:
+    """A page of them; `shown`: with addresses. Raises Problem if the cursor is no job's."""
+    if query.cursor is not None and await jobs.job(query.cursor) is None:
+        raise not_found("there is no such job; begin without a cursor", "cursor")
+    if query.state == "scheduled":
+        found = await jobs.scheduled(user=query.user, limit=query.limit, after=query.cursor)
+    else:
+        found = await jobs.jobs(state=query.state, user=query.user, limit=query.limit, after=query.cursor)
+    views = [job_view(job, shown=shown) for job in found]
+    return JobPage(views, await jobs.counts(), found[-1].id if len(found) == query.limit else None, not shown)
 
 
 def job_details(history: JobHistory, *, shown: bool) -> JobDetails:

@@ -135,6 +135,11 @@ class ActivityLog:
         async with self._database.reading() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        """See `Log.position`."""
+        async with self._database.reading() as connection:
+            return await _first_position(connection, user, source, event_id)
+
     async def count(self) -> int:
         """See `Log.count`."""
         async with self._database.reading() as connection:
@@ -146,7 +151,9 @@ class ActivityLog:
             return Appended(new)
         conflicts = []
         for entry in await _not_standing(connection, entries):
-            before = None if entry.position < 1 else await _first_position(connection, entry)
+            before = (
+                None if entry.position < 1 else await _first_position(connection, entry.user_id, entry.source, entry.event_id)
+            )
             if before is not None and await self._insert(connection, [msgspec.structs.replace(entry, repeats=before)]):
                 new += 1
             else:
@@ -178,16 +185,11 @@ class ActivityLog:
         return Appended(new, conflicts)
 
 
-async def _first_position(connection: AsyncConnection, entry: Entry) -> int | None:
-    """Where the event of `entry` stands, if it does."""
+async def _first_position(connection: AsyncConnection, user: str, source: str, event_id: str) -> int | None:
+    """Where the event stands, if it does."""
     table = activity.c
-    query = select(table.position).where(
-        table.user_id == entry.user_id,
-        table.source == entry.source,
-        table.event_id == entry.event_id,
-        table.repeats.is_(None),
-    )
-    return await connection.scalar(query)
+    event = (table.user_id == user, table.source == source, table.event_id == event_id)
+    return await connection.scalar(select(table.position).where(*event, table.repeats.is_(None)))
 
 
 async def _not_standing(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:

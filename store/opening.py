@@ -11,6 +11,7 @@ from sqlalchemy import select
 from activity.claims import Policy
 from store.address import parse_address
 from store.connection import Database, set_journal
+from store.deadletters import DeadLetters
 from store.failure import translated
 from store.jobs import Jobs
 from store.ledger import Ledger
@@ -33,6 +34,7 @@ class Store:
         self.jobs = Jobs(database)
         self.schedule = Schedule(database)
         self.switches = Switches(database)
+        self.letters = DeadLetters(database)
 
     async def answers(self) -> None:
         """Raises Unreachable if the store is away."""

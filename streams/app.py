@@ -15,6 +15,7 @@ from activity import names
 from activity.errors import ChoparError, SettingError
 from activity.settings import PREFIX, Settings
 from agents.archiver import archiver
+from agents.desk import desk
 from agents.notifier import notifier
 from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
@@ -118,7 +119,7 @@ class App(faust.App):
 
 
 def create_app(settings: Settings) -> App:
-    """The app `chopar`: sequencer and archiver over the table `users`. Raises SettingError when a package is missing."""
+    """The app `chopar`: sequencer, archiver and desk, over the table `users`. Raises SettingError when a package is missing."""
     store, states = StorePart(settings), StatesPart(settings)
 
     async def open_parts(stack: AsyncExitStack) -> None:
@@ -128,6 +129,7 @@ def create_app(settings: Settings) -> App:
     app = _new_app(names.APP, settings, open_parts)
     users, metrics = _add_sequencer(app, settings, states)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
+    app.agent(_topic(app, names.DEAD), name="desk")(each_chunk(desk, letters=store))
     console = ConsolePart(app, settings, store, users, metrics)
     app.serve(console)
     return app

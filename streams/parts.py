@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from activity import names
+from activity.dead import DeadLetter
 from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
@@ -44,6 +45,10 @@ class StorePart:
     async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """As `Together.append`."""
         return await self._log.append(entries)
+
+    async def take(self, letters: Sequence[DeadLetter]) -> None:
+        """As `DeadLetters.take`."""
+        await self.store.letters.take(letters)
 
 
 class StatesPart:

@@ -16,6 +16,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from console.access import Access
+from console.deadletters import letter_routes
 from console.health import health_routes
 from console.openapi import PATH, openapi_route
 from console.peers import Peers
@@ -25,6 +26,7 @@ from console.tables import Table, table_routes
 from tests.console.serving import bearer, serving
 from tests.console.test_tables import PARTITIONS, Worker
 from tests.console.worlds import World, text_of
+from tests.rabbit.desks import MemoryDesk
 
 ASCII = "t0ken"
 """The client of schemathesis writes other letters in a header in a way of its own."""
@@ -47,7 +49,9 @@ def routes(world: World) -> list[Any]:
     worker = Worker(0)
     worker.urls, worker.mine = ["http://here.example"], tuple(range(0, PARTITIONS, 3))
     tables = {"users": Table("users", worker, cast(Peers, None), 5.0)}
-    found = [*world.routes(), *table_routes(tables), *health_routes({}), NOTE]
+    desk = MemoryDesk()
+    letters = letter_routes(desk.letters, desk.letters, desk.redelivery)
+    found = [*world.routes(), *table_routes(tables), *letters, *health_routes({}), NOTE]
     return [*found, openapi_route(found)]
 
 
@@ -81,7 +85,11 @@ def api() -> Iterator[Any]:
         loop.close()
 
 
-NAMING = ("/api/jobs/{id}", "/api/tables/{table}", "/api/tables/{table}/{key}")
+LETTER = "/api/dead-letters/{id}"
+NAMING = (
+    *("/api/jobs/{id}", "/api/tables/{table}", "/api/tables/{table}/{key}"),
+    *(LETTER, *(f"{LETTER}/{part}" for part in ("trial", "replay", "discard", "undo", "edit"))),
+)
 """Where the name of something is guessed in vain."""
 OPERATIONS = [(one.path, one.method) for one in routes(World()) if isinstance(one, Endpoint)]
 
@@ -90,7 +98,7 @@ OPERATIONS = [(one.path, one.method) for one in routes(World()) if isinstance(on
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_every_endpoint_is_as_the_document_says(api: Any, path: str, method: str, mode: GenerationMode) -> None:
     operation, answered = api[path][method], set[int]()
-    cursor = path == "/api/tables/{table}"  # no schema says which texts are cursors of ours
+    cursor = path in ("/api/tables/{table}", "/api/dead-letters")  # no schema says which texts are cursors of ours
 
     @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))

@@ -38,9 +38,11 @@ class World:
         self.log, self.ledger = MemoryLog(), MemoryLedger("resend")
         self.broken = False
 
+    def timelines(self) -> Timelines:
+        return Timelines(self.log, self.ledger, self._rules, self._state)
+
     def routes(self) -> list[Route]:
-        timelines = Timelines(self.log, self.ledger, self._rules, self._state)
-        return [*timeline_routes(timelines), *activity_routes(self.log), *job_routes(self.ledger)]
+        return [*timeline_routes(self.timelines()), *activity_routes(self.log), *job_routes(self.ledger)]
 
     async def logged(self, position: int, type: str = "user.signed_up", at: float = 0.0, **more: object) -> Entry:
         """One more event in the log."""

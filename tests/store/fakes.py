@@ -20,6 +20,7 @@ from activity.claims import (
     is_suspect,
     keeps_from_cancelling,
     keeps_from_moving,
+    keeps_from_replaying,
     may_settle,
     next_attempt,
     state_after,
@@ -91,6 +92,9 @@ class MemoryLog:
         ]
         return found[:limit]
 
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        return self._events.get((user, source, event_id))
+
     async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
         return [self._entries[place] for place in sorted(self._entries) if after is None or place > after][:limit]
 
@@ -139,7 +143,7 @@ class MemoryLedger:
                 self._shelf.setdefault(id, due_then)
                 if record is None:
                     self._write(claim.job, JobRecord(id, "scheduled", 0, "", 0.0, due=due), now)
-            case Over() if record is not None and record.state != got.state:
+            case Over("unknown") if record is not None and record.state != got.state:
                 self._doubt(id, Unknown(LEASE_OVER), now)
                 self._write(claim.job, replace(record, state=got.state, until=0.0), now)
             case Again(Dead() as outcome, number) if record is not None and record.state != "dead":
@@ -215,6 +219,21 @@ class MemoryLedger:
             self._records[id] = made
             self._rows[id] = replace(self._rows[id], state="scheduled", due=due, owner="", until=0.0, updated=now)
         return problem
+
+    def reopen(self, jobs: Sequence[Job], due: float, now: float, *, new: bool) -> str | None:
+        wanted = [job for job in jobs if not (new and job.id in self._records)]
+        for job in wanted:
+            if (problem := keeps_from_replaying(self._records.get(job.id), now)) is not None:
+                return problem
+        for job in wanted:
+            self._doubt(job.id, Unknown(LEASE_OVER), now)
+            before = self._records.get(job.id)
+            attempt = 0 if before is None else before.attempt
+            outcome = None if before is None else before.outcome
+            self._shelf[job.id] = Due(job.id, attempt + 1, encode_job(job), job.job_class, job.rule, job.user, attempt)
+            self._write(job, JobRecord(job.id, "scheduled", attempt, "", 0.0, outcome, due), now)
+            self._rows[job.id] = replace(self._rows[job.id], **_facts(job))
+        return None
 
     async def take(self, owner: str, until: float, now: float, limit: int) -> list[Due]:
         due = [row for row in await self.scheduled(limit=10**9) if (row.due or 0.0) <= now and row.until <= now]

@@ -130,6 +130,7 @@ async def test_the_topics_and_the_table_have_the_names_of_the_contract(settings:
     assert {topic: agent for agent in app.agents.values() for topic in agent.get_topic_names()} == {
         names.EVENTS: app.agents["sequencer"],
         names.LOG: app.agents["archiver"],
+        names.DEAD: app.agents["desk"],
     }
     assert cast(Users, app.tables["users"]).changelog_topic_name == names.USERS_CHANGELOG
     assert (app.conf.id, create_notify_app(settings).conf.id) == ("chopar", "chopar-notify")
