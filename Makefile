@@ -6,7 +6,7 @@ TEST_WORKERS ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: setup system check format test mailpit chaos chaos-mail demo email-queue activity-log worker-pool docs bench bench-stream \
-	bench-growth bench-lock lock clean
+	bench-jobs bench-growth bench-lock lock clean
 
 setup: .venv/installed
 
@@ -78,6 +78,11 @@ ROUNDS ?= 3
 EVENTS ?= 1000000
 bench-stream: .venv-bench/installed benchmarks/peers/kafka_streams/target/installed
 	$(BIN)/python -m benchmarks.stream --rounds $(ROUNDS) --events $(EVENTS)
+
+# Chopar's mail side and its peers on the same work; writes benchmarks/results/. Wants 2 cores for itself. ARGS=--memory: a mailer's memory too.
+JOBS ?= 20000
+bench-jobs: .venv-bench/installed
+	$(BIN)/python -m benchmarks.jobs --rounds $(ROUNDS) --jobs $(JOBS) $(ARGS)
 
 # Cost as work grows; half an hour.
 bench-growth: setup

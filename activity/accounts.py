@@ -5,7 +5,7 @@ all facts of one event at a time, `activity.positions` with all positions of one
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -92,3 +92,16 @@ class Sums(msgspec.Struct):
         """Add another partition's."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+AUDIT_SWITCH: Final = "audit"
+"""The switch in the store under which the last verdict stands."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What an audit found at `at` (Unix seconds): of how many records, and how many of them differ."""
+
+    at: float
+    ok: bool
+    read: int
+    differences: int

@@ -18,6 +18,9 @@ The number on a message may be lower than that of the attempt it led to: an atte
 its own. So a message with a low number may be the only one left of its job, and "a later attempt has begun" is no reason
 to throw it away. As long as the job has not ended, each message of it leads on.
 
+A dead job that is replayed from the desk is `scheduled` for another round: its attempts are numbered on from the dead one, and
+what is left of the messages before it leads to nothing.
+
 `scheduled` is like `waiting`, but nobody gets a Go before `due`. The ledger keeps the job meanwhile, so its message is
 acknowledged. One that comes again is put away again, which changes nothing.
 """
@@ -155,6 +158,8 @@ def _while_waiting(record: JobRecord, claim: Claim, policy: Policy) -> Answer:
         return Over("unknown")
     if claim.attempt <= record.attempt and isinstance(record.outcome, Retry | Unknown):
         return Again(record.outcome, record.attempt)
+    if claim.attempt <= record.attempt and isinstance(record.outcome, Dead):
+        return Over("dead")  # a message from before the replay; the replay has one of its own, maybe edited
     return Go(next_attempt(record, claim), doubt)
 
 
@@ -196,6 +201,16 @@ def keeps_from_cancelling(record: JobRecord | None, now: float) -> str | None:
     if record.state == "sending":
         return "it is being sent" if now < record.until else None
     return f"it has ended: {record.state}"
+
+
+def keeps_from_replaying(record: JobRecord | None, now: float) -> str | None:
+    """Why the job can't have another round of attempts from the dead-letter desk; None: it can, also one that the ledger has
+    not heard of."""
+    if record is None or record.state in ("dead", "waiting"):
+        return None
+    if record.state == "sending":
+        return "it is being sent" if now < record.until else None
+    return "it waits for its time" if record.state == "scheduled" else f"it has ended: {record.state}"
 
 
 def keeps_from_moving(record: JobRecord | None) -> str | None:

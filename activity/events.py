@@ -64,8 +64,8 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Eve
 
     A record without a key is decoded too: `Event.user` says which key it should have had.
     """
-    if headers and _is_binary_mode(headers):
-        written = _from_binary_mode(value, headers)
+    if headers and is_binary_mode(headers):
+        written = from_binary_mode(value, headers)
         if isinstance(written, Refused):
             return written
         value = written
@@ -288,14 +288,14 @@ def _invalid(raw: bytes, problem: str) -> Refused:
     return _not_utf8(raw) or Refused("bad-attribute", problem)
 
 
-def _is_binary_mode(headers: Headers) -> bool:
+def is_binary_mode(headers: Headers) -> bool:
     """Kafka protocol binding, 1.3 and 3.3.3: a structured event may have the `ce_` headers too; its content type tells."""
     content_type = next((value for name, value in headers if name.lower() == "content-type"), None) or b""
     is_structured = content_type.lower().startswith(b"application/cloudevents")
     return not is_structured and any(name == "ce_specversion" for name, _ in headers)
 
 
-def _from_binary_mode(value: bytes | None, headers: Headers) -> bytes | Refused:
+def from_binary_mode(value: bytes | None, headers: Headers) -> bytes | Refused:
     """Binary mode: attributes are `ce_` headers, the value is the data; written as one JSON object. No value: no data."""
     written: dict[str, Any] = {}
     for name, header in headers:

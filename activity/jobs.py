@@ -51,9 +51,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 def job_id(user: str, source: str, event_id: str, rule: str) -> str:
-    """UUIDv5 of (user, source, event id, rule); the parts are told apart by their lengths, so none can imitate another."""
-    name = "".join(f"{len(part)}:{part}" for part in (user, source, event_id, rule))
-    return str(uuid.uuid5(NAMESPACE, name))
+    """UUIDv5 of (user, source, event id, rule)."""
+    return identity(user, source, event_id, rule)
+
+
+def identity(*parts: str) -> str:
+    """UUIDv5 of `parts`; they are told apart by their lengths, so none can imitate another."""
+    return str(uuid.uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)))
 
 
 def encode_job(job: Job) -> bytes:

@@ -288,6 +288,12 @@ def peek(value: bytes) -> tuple[int, float | None]:
     return offset, None if since == _NOT_WAITING else since
 
 
+def touched(value: bytes) -> float:
+    """When the last record that the state knows of reached Kafka, Unix seconds; `math.inf`: the state was forgotten since."""
+    seconds: float = _HEADER.unpack_from(value)[3]
+    return seconds
+
+
 def is_quiet(value: bytes, before: float) -> bool:
     """Whether the user's last record came at `before` (Unix seconds) or earlier, nothing waits, and there is what to forget."""
     _, _, since, touched = _HEADER.unpack_from(value)

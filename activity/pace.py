@@ -1,7 +1,7 @@
 """How fast a reader of a partition goes, and when it will have caught up. Pure: two looks in, the answer out."""
 
 from collections.abc import Iterable
-from math import inf
+from math import ceil, inf, isinf
 from typing import Final
 
 import msgspec
@@ -36,6 +36,31 @@ class Pace(msgspec.Struct, frozen=True):
     catch_up: float
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """A partition as one agent has read it."""
+
+    partition: int
+    look: Look
+    pace: Pace
+    owner: str | None
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """An agent and its partitions. `members`: how many workers its group has."""
+
+    agent: str
+    group: str
+    topic: str
+    state: str
+    members: int
+    partitions: list[Standing]
+
+    @property
+    def all(self) -> Pace:
+        """All partitions together."""
+        return together(standing.pace for standing in self.partitions)
+
+
 def next_offset(look: Look) -> int:
     """The record that the reader gets next: of what was deleted it gets nothing."""
     return min(max(look.begin, look.position or 0), look.end)
@@ -62,6 +87,17 @@ def together(paces: Iterable[Pace]) -> Pace:
         arrival=sum(one.arrival for one in all_of_them),
         catch_up=max((one.catch_up for one in all_of_them), default=0.0),
     )
+
+
+def duration(seconds: float) -> str:
+    """A time span for people, in one or two units."""
+    if isinf(seconds):
+        return "never"
+    left = max(1, ceil(seconds))
+    for size, unit, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if left >= size:
+            return f"{left // size:,} {unit} {left % size // smaller} {below}"
+    return f"{left} s"
 
 
 def _pace(lag: int, expired: int, rate: float, arrival: float) -> Pace:

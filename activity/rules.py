@@ -35,11 +35,25 @@ class Rule(msgspec.Struct, frozen=True):
     timing: Timing = AT_ONCE
 
 
+class Explained(msgspec.Struct, frozen=True):
+    """What a rule makes of an event: a job, or none, and why not. `matches`: whether it is meant for events of this type."""
+
+    rule: str
+    matches: bool
+    why: str
+    job: Job | None = None
+
+
 class Rules:
     """All rules, in the order of the file."""
 
     def __init__(self, rules: Collection[Rule]) -> None:
         self._rules = [(re.compile(translate(rule.on)), rule) for rule in rules]
+
+    @property
+    def names(self) -> list[str]:
+        """The rules' names, in the order of the file."""
+        return [rule.name for _, rule in self._rules]
 
     def jobs(self, record: LogRecord) -> tuple[list[Job], list[Refused]]:
         """The jobs that `record` leads to, and why a rule that matches could not make one."""
@@ -57,6 +71,25 @@ class Rules:
             except ValueError as error:
                 refused.append(Refused("rule", f"rule {rule.name}: {error}"))
         return jobs, refused
+
+    def explain(self, record: LogRecord) -> list[Explained]:
+        """What each rule makes of `record`, in the order of the file: the jobs of `jobs`, and why there are no others."""
+        try:
+            seen, problem = event_view(record), ""
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            seen, problem = {}, f"data can't be read: {error}"
+        return [_explained(rule, pattern.match(record.type) is not None, record, seen, problem) for pattern, rule in self._rules]
+
+
+def _explained(rule: Rule, matches: bool, record: LogRecord, seen: dict[str, Any], problem: str) -> Explained:
+    if not matches:
+        return Explained(rule.name, False, f"it is for events of type {rule.on}, this one is {record.type}")
+    if problem:
+        return Explained(rule.name, True, problem)
+    try:
+        return Explained(rule.name, True, f"it is for events of type {rule.on}", _job(rule, record, seen))
+    except ValueError as error:
+        return Explained(rule.name, True, str(error))
 
 
 def event_view(record: LogRecord) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unsubscribe_url: str | None = None
     web_host: str = "127.0.0.1"
     web_port: int = 6066
+    web_url: str | None = None
+    mailer_port: int | None = None
     api_token: str | None = None
     data_dir: Path = Path(".chopar")
     partitions: int = 8
@@ -195,6 +197,8 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "unsubscribe_url": str,
     "web_host": str,
     "web_port": _whole(1, 65535),
+    "web_url": _url("http", "https"),
+    "mailer_port": _whole(1, 65535),
     "api_token": str,
     "data_dir": Path,
     "partitions": _whole(1, 1024),

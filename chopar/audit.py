@@ -4,12 +4,13 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from activity.accounts import Sums
+from activity.accounts import AUDIT_SWITCH, Sums, Verdict
 from activity.errors import ChoparError
 from chopar.terminal import cell, err, fitting, out, printable, say, write_json
 
@@ -49,7 +50,7 @@ async def run(kept: Any) -> tuple["Audited", dict[str, int] | None]:
     """The audit, and how many messages RabbitMQ's queues hold (None: it does not answer). Raises ChoparError."""
     from brokers.discovery import read_settings
     from chopar.auditing import audit
-    from chopar.queues import depths
+    from rabbit.depths import depths
 
     settings = read_settings()
     with _progress() as advance:
@@ -59,7 +60,16 @@ async def run(kept: Any) -> tuple["Audited", dict[str, int] | None]:
     except ChoparError as error:
         say(str(error))
         queues = None
+    await _note(settings.store_url, Verdict(time(), found.ok, found.total.read, len(found.differences)))
     return found, queues
+
+
+async def _note(store_url: str, verdict: Verdict) -> None:
+    """The console's overview shows it."""
+    from store.opening import open_store
+
+    async with open_store(store_url) as store:
+        await store.switches.write(AUDIT_SWITCH, msgspec.json.encode(verdict).decode(), verdict.at)
 
 
 def document(found: "Audited", queues: dict[str, int] | None) -> dict[str, Any]:

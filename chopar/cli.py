@@ -66,6 +66,7 @@ def cli() -> None:
 
 def _add_commands() -> None:
     from chopar.audit import audit
+    from chopar.dead import dead
     from chopar.demo.command import demo
     from chopar.doctor import doctor
     from chopar.foreground import mailer, notifier, worker
@@ -75,10 +76,11 @@ def _add_commands() -> None:
     from chopar.log import log
     from chopar.replay import replay
     from chopar.send import send
+    from chopar.timeline import timeline
     from chopar.topics import topics
     from chopar.up import up
 
-    for command in (up, demo, send, log, jobs, audit, lag, replay, topics, doctor, lab, worker, notifier, mailer):
+    for command in (up, demo, send, log, timeline, jobs, dead, audit, lag, replay, topics, doctor, lab, worker, notifier, mailer):
         cli.add_command(command)
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from activity.errors import Unreachable
+from activity.events import Headers
 from activity.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Delivery:
         self._bytes = 0
         self.confirmed = 0
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Sends a record to the partition that its key belongs to, after waiting for room. Raises Unreachable."""
         from aiokafka.errors import KafkaError
 

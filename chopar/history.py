@@ -11,7 +11,7 @@ from activity.events import rfc3339
 from chopar.terminal import cell, moment, out, table, write_json
 
 if TYPE_CHECKING:
-    from store.jobs import AttemptRow, JobHistory, JobRow
+    from activity.ledger import AttemptRow, JobHistory, JobRow
 
 STYLES = {"sent": "green", "dead": "red", "unknown": "yellow"}
 

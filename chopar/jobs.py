@@ -17,7 +17,7 @@ from chopar.terminal import cell, fitting, moment, out, say, write_json
 from chopar.wishes import cancel, move
 
 if TYPE_CHECKING:
-    from store.jobs import JobRow
+    from activity.ledger import JobRow
 
 COMMANDS = (show, cancel, move, *pool.COMMANDS)
 
@@ -96,8 +96,8 @@ def list_jobs(choice: Choice, as_json: bool) -> None:
 async def read_all(choice: Choice) -> tuple[list["JobRow"], dict[JobState, int], dict[str, int] | None]:
     """Jobs, how many there are in each state, and how many messages each queue holds (None: RabbitMQ does not answer)."""
     from brokers.discovery import read_settings
-    from chopar.queues import depths
     from chopar.stored import reading_store
+    from rabbit.depths import depths
 
     settings = read_settings()
     async with reading_store(settings) as store:

@@ -2,51 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
-from math import ceil, isinf
-from typing import TYPE_CHECKING, Any, Final
+from math import isinf
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
-from activity.names import APP, EVENTS, LOG, NOTIFY_APP
-from activity.pace import Look, Pace, pace, together
+from activity.pace import Pace, Reader, duration
 from chopar.terminal import cell, fitting, out, write_json
 
 if TYPE_CHECKING:
     from rich.console import Group as Tables
     from rich.table import Table
-
-    from streams.groups import Group, Groups
-
-READERS: Final = ((APP, EVENTS, "sequencer"), (APP, LOG, "archiver"), (NOTIFY_APP, LOG, "notifier"))
-"""Who reads what: group, topic, and the agent in it."""
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A partition as one agent has read it."""
-
-    partition: int
-    look: Look
-    pace: Pace
-    owner: str | None
-
-
-class Reader(msgspec.Struct, frozen=True):
-    """An agent and its partitions. `members`: how many workers its group has."""
-
-    agent: str
-    group: str
-    topic: str
-    state: str
-    members: int
-    partitions: list[Standing]
-
-    @property
-    def all(self) -> Pace:
-        """All partitions together."""
-        return together(standing.pace for standing in self.partitions)
 
 
 @click.command(short_help="Show how far the workers are behind.")
@@ -54,7 +21,7 @@ class Reader(msgspec.Struct, frozen=True):
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"readers": [{"agent", "group", "partitions": […], …}]}.')
 def lag(interval: float, watch: bool, as_json: bool) -> None:
-    """Show, by partition, how far sequencer, archiver and notifier have read, what is left, and who reads it.
+    """Show, by partition, how far sequencer, archiver, desk and notifier have read, what is left, and who reads it.
 
     Position is what they have committed, about twice a second: all before it is done. The rates are those between two
     looks. Whoever reads no faster than records come never catches up at this rate; what he reads within a second is on
@@ -72,9 +39,12 @@ async def show_all(interval: float, *, watch: bool, as_json: bool) -> None:
     """Shows one look, or all of them until it is interrupted. Raises ChoparError."""
     from rich.live import Live
 
+    from brokers.discovery import read_settings
+    from streams.lag import looks
+
     live = Live(console=out(), auto_refresh=False) if watch and not as_json and sys.stdout.isatty() else nullcontext()
     with live as screen:
-        async with aclosing(looks(interval)) as found:
+        async with aclosing(looks(read_settings(), interval)) as found:
             async for readers in found:
                 if as_json:
                     write_json({"readers": [document(reader) for reader in readers]})
@@ -84,45 +54,6 @@ async def show_all(interval: float, *, watch: bool, as_json: bool) -> None:
                     screen.update(shown(readers), refresh=True)
                 if not watch:
                     return
-
-
-async def looks(interval: float) -> AsyncGenerator[list[Reader], None]:
-    """How all stand, every `interval` seconds."""
-    from brokers.discovery import read_settings
-    from streams.groups import open_groups
-
-    async with open_groups(read_settings()) as groups:
-        before = await look_at(groups)
-        while True:
-            await asyncio.sleep(interval)
-            after = await look_at(groups)
-            members = {name: await groups.group(name) for name in (APP, NOTIFY_APP)}
-            yield [
-                reader(agent, members[group], topic, before[group, topic], after[group, topic]) for group, topic, agent in READERS
-            ]
-            before = after
-
-
-async def look_at(groups: "Groups") -> dict[tuple[str, str], dict[int, Look]]:
-    """All partitions of all readers, now."""
-    clock = asyncio.get_running_loop()
-    found = {}
-    for group, topic, _ in READERS:
-        positions = await groups.positions(group, topic)  # first: a record that comes now is lag, not the other way round
-        bounds = await groups.bounds(topic)
-        at = clock.time()
-        found[group, topic] = {n: Look(at, positions.get(n), bound.begin, bound.end) for n, bound in bounds.items()}
-    return found
-
-
-def reader(agent: str, group: "Group", topic: str, before: dict[int, Look], after: dict[int, Look]) -> Reader:
-    """An agent as it stands, by two looks."""
-    partitions = []
-    for number, look in sorted(after.items()):
-        owner = group.owner(topic, number)
-        told = None if owner is None else f"{owner.client} {owner.host}"
-        partitions.append(Standing(number, look, pace(before.get(number, look), look), told))
-    return Reader(agent, group.name, topic, group.state, len(group.members), partitions)
 
 
 def document(reader: Reader) -> dict[str, Any]:
@@ -203,14 +134,3 @@ def _summary(reader: Reader) -> str:
     if found.expired:
         parts.append(f"{found.expired:,} records were deleted by Kafka before they were read")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A time span for people, in one or two units."""
-    if isinf(seconds):
-        return "never"
-    left = max(1, ceil(seconds))
-    for size, unit, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if left >= size:
-            return f"{left // size:,} {unit} {left % size // smaller} {below}"
-    return f"{left} s"

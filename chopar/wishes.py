@@ -19,7 +19,7 @@ from activity.timing import moment as moment_of
 from chopar.terminal import moment, printable, say, write_json
 
 if TYPE_CHECKING:
-    from store.jobs import JobRow
+    from activity.ledger import JobRow
     from store.ledger import Ledger
 
 UNHEARD = "the ledger has not heard of it"

@@ -82,6 +82,7 @@ def start(work: Coroutine[Any, Any, None]) -> None:
     """Runs it to its end, and prints what brokers and outages have to say."""
     logging.basicConfig(level=logging.WARNING, format="-- %(message)s", stream=sys.stdout)
     logging.getLogger("brokers").setLevel(logging.INFO)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a Kafka that has just begun refuses some things at first
     try:
         asyncio.run(work)
     except ChoparError as error:

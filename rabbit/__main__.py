@@ -14,9 +14,11 @@ from rabbit import smtp, topology
 from rabbit.address import Address, address
 from rabbit.consequences import Terms
 from rabbit.control import Control
+from rabbit.intake import DeadIntake
 from rabbit.lifecycle import Lifecycle
 from rabbit.link import SETTING as RABBIT_SETTING
-from rabbit.mail import email_task
+from rabbit.loop import run_fast
+from rabbit.mail import TASK, email_task
 from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
@@ -25,6 +27,7 @@ from rabbit.smtp import Away, Mailer
 from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
 from rabbit.templates import Templates, expression
+from rabbit.web import Check, Counting, Figures, serving
 from store.opening import open_store
 
 logger = logging.getLogger("rabbit")
@@ -36,7 +39,7 @@ def main() -> int:
     quiet_libraries()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        asyncio.run(run(read_settings()))
+        run_fast(run(read_settings()))
     except ChoparError as error:
         sys.stderr.write(f"chopar: {error}\n")
         return 1
@@ -49,7 +52,7 @@ async def run(settings: Settings) -> None:
     mailer = Mailer(needed(smtp.SETTING, settings.smtp_url), settings.smtp_timeout)
     templates = checked_templates(settings)
     tasks = Tasks()
-    tasks.task("email")(email_task(mailer, templates, settings.mail_from))
+    tasks.task(TASK)(email_task(mailer, templates, settings.mail_from))
     await topology.declare(rabbit_url)
     await reachable(mailer, settings.mail_from)
     async with open_store(settings.store_url) as store:
@@ -57,25 +60,33 @@ async def run(settings: Settings) -> None:
         source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
         publisher = Publisher(rabbit_url, rabbit)
         lifecycle = Lifecycle(rabbit_url, rabbit)
+        counting = Counting(lifecycle)
         pool = Pool(
             source=source,
             outbox=publisher,
             ledger=store.ledger(settings.unknown_outcome),
             outcomes=store.jobs,
             tasks=tasks,
-            listener=lifecycle,
+            listener=counting,
             probe=mailer.answers,
             terms=terms(settings),
             limits=Limits(settings.mail_workers, settings.smtp_timeout, settings.domain_limits.by_domain),
             store=away,
         )
-        scheduler = Scheduler(store.schedule, publisher, lifecycle, away)
+        scheduler = Scheduler(store.schedule, publisher, counting, away)
         control = Control(rabbit_url, pool, store.switches, rabbit)
+        intake = DeadIntake(rabbit_url, store.letters, rabbit, away)
         await control.recall()
         try:
-            await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run())
+            gone: dict[str, Check] = {
+                "rabbitmq": lambda: rabbit.lasting,
+                "store": lambda: away.lasting,
+                "smtp": lambda: pool.status().away_since is not None,
+            }
+            async with serving(settings.web_host, settings.mailer_port, Figures(pool.status, counting), gone):
+                await until_signal(pool, source.run(), lifecycle.run(), control.run(), scheduler.run(), intake.run())
         finally:
-            await asyncio.gather(*(part.close() for part in (source, publisher, lifecycle, control, mailer)))
+            await asyncio.gather(*(part.close() for part in (source, publisher, lifecycle, control, intake, mailer)))
 
 
 async def until_signal(pool: Pool, *parts: Awaitable[None]) -> None:

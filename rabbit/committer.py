@@ -20,7 +20,7 @@ from activity.jobs import Job, JobState
 from activity.outcomes import Dead, Outcome, Retry
 from rabbit.consequences import Terms, appointed, letter_after, put_off, settled
 from rabbit.failpoints import failpoint
-from rabbit.letters import Letter, dead_letter
+from rabbit.letters import Letter, counting_from, dead_letter
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
 from rabbit.outage import Outage, wait
@@ -147,7 +147,8 @@ class Committer:
         for group in ([step for step in steps if step.letter is None], lettered):
             if not group:
                 continue
-            await self._outbox.deliver([step.letter for step in group if step.letter is not None])
+            letters = [counting_from(step.delivery.before, step.letter) for step in group if step.letter is not None]
+            await self._outbox.deliver(letters)
             if group is lettered:
                 failpoint("mailer.published")
             await self._source.acknowledge([step.delivery for step in group])
@@ -234,7 +235,7 @@ class Committer:
             return None
         if isinstance(one.result, Retry) and not one.result.burn:
             return None
-        outcome = settled(one.result, attempt, self._terms)
+        outcome = settled(one.result, attempt - one.delivery.before, self._terms)
         return Settlement(job=one.job, attempt=attempt, owner=one.owner, started=one.started, outcome=outcome)
 
     def _unwritten(self, one: Finished) -> _Step:
@@ -259,7 +260,8 @@ class Committer:
                 return self._step(one, job, outcome, one.attempt)
 
     def _step(self, one: Finished, job: Job, outcome: Outcome, attempt: int) -> _Step:
-        letter = letter_after(outcome, job, one.delivery.body, attempt, self._terms, self._jitter())
+        delivery = one.delivery
+        letter = letter_after(outcome, job, delivery.body, attempt, self._terms, self._jitter(), delivery.before)
         change = self._change(job, state_after(outcome, self._terms.policy), attempt, getattr(outcome, "reason", ""))
         return _Step(one.delivery, letter, change)
 

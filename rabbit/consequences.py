@@ -41,8 +41,13 @@ def settled(outcome: Outcome, attempt: int, terms: Terms) -> Outcome:
     return outcome
 
 
-def letter_after(outcome: Outcome, job: Job, body: bytes, attempt: int, terms: Terms, jitter: float) -> Letter | None:
-    """What has to be published for attempt number `attempt` that ended so; None if the job has ended without a letter."""
+def letter_after(
+    outcome: Outcome, job: Job, body: bytes, attempt: int, terms: Terms, jitter: float, before: int = 0
+) -> Letter | None:
+    """What has to be published for attempt number `attempt` that ended so; None if the job has ended without a letter.
+
+    The first `before` attempts don't count for the backoff.
+    """
     match outcome:
         case Sent():
             return None
@@ -54,7 +59,7 @@ def letter_after(outcome: Outcome, job: Job, body: bytes, attempt: int, terms: T
             return put_off(job, body, attempt, outcome.after or SHORT)
         case Retry() | Unknown():
             kind, wanted = (outcome.kind, outcome.after or 0.0) if isinstance(outcome, Retry) else ("unknown", 0.0)
-            seconds = max(wanted, terms.backoff(kind, attempt, jitter))
+            seconds = max(wanted, terms.backoff(kind, attempt - before, jitter))
             return delayed_letter(job, body, attempt + 1, tier(seconds))
 
 

@@ -7,6 +7,7 @@ import msgspec
 from activity.jobs import Job, encode_job
 from activity.names import (
     ATTEMPT_HEADER,
+    BEFORE_HEADER,
     DEAD_EXCHANGE,
     DEAD_QUEUE,
     DELAY_HEADER,
@@ -39,9 +40,14 @@ def first_letter(job: Job) -> Letter:
     return due_letter(job.id, job.key, encode_job(job), 1)
 
 
-def due_letter(id: str, key: str, body: bytes, attempt: int) -> Letter:
-    """A job as attempt number `attempt`, on its queue at once."""
-    return Letter(JOBS_EXCHANGE, key, body, {JOB_HEADER: id, ATTEMPT_HEADER: attempt})
+def due_letter(id: str, key: str, body: bytes, attempt: int, before: int = 0) -> Letter:
+    """A job as attempt number `attempt`, on its queue at once. `before`: see `Delivery`."""
+    return counting_from(before, Letter(JOBS_EXCHANGE, key, body, {JOB_HEADER: id, ATTEMPT_HEADER: attempt}))
+
+
+def counting_from(before: int, letter: Letter) -> Letter:
+    """The letter of a job that had so many attempts before it was replayed."""
+    return msgspec.structs.replace(letter, headers={**letter.headers, BEFORE_HEADER: before}) if before else letter
 
 
 def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, due: float | None = None, lost: int = 0) -> Letter:

@@ -7,11 +7,12 @@ from typing import Final, Protocol
 
 import msgspec
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractExchange
 
 from activity.errors import Unreachable
 from activity.jobs import JobState
 from activity.names import LIFECYCLE_EXCHANGE
+from rabbit.burst import cast_away
+from rabbit.letters import Letter
 from rabbit.link import BROKEN, SETTING, Link, cancelled_from_outside, connect, problem
 from rabbit.outage import Outage
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 KEPT: Final = 10_000
 """Changes that wait to be told; further ones are dropped."""
+TOGETHER: Final = 200
+"""At most so many are written at once."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -80,19 +83,18 @@ class Lifecycle:
 
     async def run(self) -> None:
         """Sends what was told, and waits out outages."""
-        opened: AbstractChannel | None = None
-        exchange: AbstractExchange | None = None
         while True:
-            change = await self._waiting.get()
+            changes = [await self._waiting.get()]
+            while len(changes) < TOGETHER and not self._waiting.empty():
+                changes.append(self._waiting.get_nowait())
             channel = await self._link.channel()
             try:
-                if exchange is None or channel is not opened:
-                    opened, exchange = channel, await channel.get_exchange(LIFECYCLE_EXCHANGE, ensure=False)
-                await exchange.publish(_message(change), _key(change), mandatory=False)
+                letters = [Letter(LIFECYCLE_EXCHANGE, _key(change), _encode(change), {}) for change in changes]
+                await cast_away(channel, letters)
             except (asyncio.CancelledError, *BROKEN) as error:
                 if cancelled_from_outside(error):
                     raise
-                logger.debug("a change was not told: %s", problem(error))
+                logger.debug("%d changes were not told: %s", len(changes), problem(error))
                 self._link.lost(channel)
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol, cast
 
 from aio_pika import DeliveryMode, Message
@@ -13,6 +14,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity, DeliveryError
 
 from activity.errors import Unroutable
 from activity.jobs import Job
+from rabbit.burst import burst
 from rabbit.letters import Letter, first_letter
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
@@ -20,8 +22,10 @@ from rabbit.topology import DECLARED_BY
 
 logger = logging.getLogger(__name__)
 
-WINDOW: Final = 200
+WINDOW: Final = 400
 """How many publishes wait for their confirm at once, over all callers; more is slower (each confirm scans them all)."""
+BURST: Final = 100
+"""At most so many are written at once, so that some are written while others are confirmed."""
 
 
 class JobPublisher(Protocol):
@@ -80,11 +84,38 @@ class Publisher:
 
     async def deliver(self, letters: Sequence[Letter]) -> None:
         """See `Outbox.deliver`."""
+        at = 0
         async with asyncio.TaskGroup() as group:
-            for letter in letters:
-                await self._window.acquire()
-                task = group.create_task(self._confirmed(letter))
-                task.add_done_callback(lambda _: self._window.release())  # also of one that is cancelled before it began
+            while at < len(letters):
+                part = letters[at : at + await self._room(min(BURST, len(letters) - at))]
+                at += len(part)
+                task = group.create_task(self._together(part))
+                task.add_done_callback(partial(self._leave, len(part)))  # also of one that is cancelled before it began
+
+    async def _room(self, wanted: int) -> int:
+        """Waits for a place in the window; takes as many of `wanted` as there are."""
+        await self._window.acquire()
+        taken = 1
+        while taken < wanted and not self._window.locked():
+            await self._window.acquire()  # does not wait
+            taken += 1
+        return taken
+
+    def _leave(self, places: int, _: object) -> None:
+        for _place in range(places):
+            self._window.release()
+
+    async def _together(self, letters: Sequence[Letter]) -> None:
+        """All at once; what then is not known to be safe is published alone, until it is."""
+        channel = await self._link.channel()
+        try:
+            unsafe = await burst(channel, letters, self._confirmed_one)
+        except (asyncio.CancelledError, *BROKEN) as error:
+            if cancelled_from_outside(error):
+                raise
+            logger.debug("a burst failed and is repeated: %s", problem(error))
+            unsafe = list(letters)
+        await asyncio.gather(*(self._confirmed(letter) for letter in unsafe))
 
     async def _confirmed(self, letter: Letter) -> None:
         """Publishes until the broker has confirmed and routed it, under a new message id each time."""

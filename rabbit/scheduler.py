@@ -76,7 +76,7 @@ class Scheduler:
     async def _publish(self, found: Sequence[Due]) -> None:
         """As they are, unread: what this version can't read is for whoever takes it to say."""
         await self._outbox.deliver(
-            [due_letter(due.id, routing_key(due.job_class, due.rule), due.body, due.attempt) for due in found]
+            [due_letter(due.id, routing_key(due.job_class, due.rule), due.body, due.attempt, due.before) for due in found]
         )
         by_id = {due.id: due for due in found}
         failpoint("scheduler.published")

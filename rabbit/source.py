@@ -10,7 +10,15 @@ from typing import Final, Protocol
 import msgspec
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from activity.names import ATTEMPT_HEADER, BULK_QUEUE, DELIVERY_COUNT_HEADER, DUE_HEADER, LOST_HEADER, TRANSACTIONAL_QUEUE
+from activity.names import (
+    ATTEMPT_HEADER,
+    BEFORE_HEADER,
+    BULK_QUEUE,
+    DELIVERY_COUNT_HEADER,
+    DUE_HEADER,
+    LOST_HEADER,
+    TRANSACTIONAL_QUEUE,
+)
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
 from rabbit.silence import Silence
@@ -29,7 +37,8 @@ class Delivery(msgspec.Struct, eq=False):
     """One message in hand: its bytes, its routing key, which attempt it asks for, and the source's own mark.
 
     `lost`: how often it was handed out before and came back without a word, its taker's connection or process gone.
-    `due`: the appointment it has, in Unix seconds (see `activity.domains`).
+    `due`: the appointment it has, in Unix seconds (see `activity.domains`). `before`: how many attempts it had before it was
+    replayed; they count no more.
     """
 
     body: bytes
@@ -38,6 +47,7 @@ class Delivery(msgspec.Struct, eq=False):
     mark: object = None
     lost: int = 0
     due: float | None = None
+    before: int = 0
 
     @property
     def bulk(self) -> bool:
@@ -269,12 +279,13 @@ class RabbitSource:
         elif channel is self._channel and message.delivery_tag is not None:
             self._silence.heard(queue)
             self._unacknowledged[message.delivery_tag] = queue
-            attempt = message.headers.get(ATTEMPT_HEADER)
+            attempt, before = (message.headers.get(name) for name in (ATTEMPT_HEADER, BEFORE_HEADER))
             known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
+            spared = before if isinstance(before, int) and 0 <= before < known else 0
             due = message.headers.get(DUE_HEADER)
             appointment = due / 1000 if isinstance(due, int) else None
             mark = (channel, message)
-            self._lane.put(Delivery(message.body, message.routing_key or "", known, mark, _lost(message), appointment))
+            self._lane.put(Delivery(message.body, message.routing_key or "", known, mark, _lost(message), appointment, spared))
 
     def _is_ours(self, delivery: Delivery) -> bool:
         return self._message(delivery) is not None

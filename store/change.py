@@ -24,6 +24,7 @@ from activity.claims import (
 )
 from activity.jobs import Job, encode_job
 from activity.outcomes import Dead, Outcome, Unknown
+from store.connection import execute_many
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.schema import shelf
@@ -77,7 +78,7 @@ class Change:
             self._shelve(row, claim, got)
         elif before is not None and before.state in ("sent", "dead", "cancelled", "unknown"):
             self._repeated.append({"the_id": id})
-        elif isinstance(got, Over) and before is not None:
+        elif isinstance(got, Over) and before is not None and got.state == "unknown":
             self._doubt(row, Unknown(LEASE_OVER))
             self._move(row, JobRecord(id, got.state, before.attempt, before.owner, 0.0, Unknown(LEASE_OVER)))
         elif isinstance(got, Again) and isinstance(got.outcome, Dead):
@@ -109,16 +110,25 @@ class Change:
         if row.record is not None:
             self._move(row, msgspec.structs.replace(row.record, state="scheduled", due=due, owner="", until=0.0))
 
+    def reopen(self, row: Row, job: Job, due: float) -> None:
+        """`row` gets another round of attempts as `job`, kept here until `due`; they are numbered on from those before."""
+        before, id = row.record, key(job.id)
+        self._doubt(row, Unknown(LEASE_OVER))
+        attempt = 0 if before is None else before.attempt
+        self._shelved.append({"job_id": id, "attempt": attempt + 1, "body": encode_job(job), "before": attempt})
+        self._move(row, JobRecord(id, "scheduled", attempt, "", 0.0, due=due))
+        self._name(row, job)
+
     async def write(self, connection: AsyncConnection) -> None:
         """Writes all of it."""
         if self._changed:
             values = [job_values(row, self._now) for row in self._changed.values()]
-            await connection.execute(_UPSERTS[connection.dialect.name], values)
+            await execute_many(connection, _UPSERTS[connection.dialect.name], values)
         written = (_NAME, self._named), (_REPEAT, self._repeated), (_BEGIN, self._begun), (_END, self._ended)
         shelves = (_SHELVES[connection.dialect.name], self._shelved), (_TAKE_DOWN, self._taken_down)
         for statement, values in (*written, *shelves):
             if values:
-                await connection.execute(statement, values)
+                await execute_many(connection, statement, values)
 
     def _go(self, row: Row, claim: Claim, got: Go) -> None:
         before, id = row.record, key(claim.job.id)
@@ -141,7 +151,9 @@ class Change:
     def _shelve(self, row: Row, claim: Claim, got: Later) -> None:
         """What is there already stays as it is: the job may have been moved since."""
         id = key(claim.job.id)
-        self._shelved.append({"job_id": id, "attempt": next_attempt(row.record, claim), "body": encode_job(claim.job)})
+        self._shelved.append(
+            {"job_id": id, "attempt": next_attempt(row.record, claim), "body": encode_job(claim.job), "before": 0}
+        )
         if row.record is None:
             self._move(row, JobRecord(id, "scheduled", 0, "", 0.0, due=got.due))
 
@@ -171,7 +183,7 @@ class Change:
             self._end(row.record.id, row.record.attempt, outcome)
 
     def _name(self, row: Row, job: Job) -> None:
-        """The job was cancelled before its message came; now it is known what it was."""
+        """What the table says of the job: it was cancelled before its message came, or edited since."""
         row.job, row.named = job, True
         self._named.append({f"the_{name}": value for name, value in facts(job).items()})
 

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from activity.claims import Answer, Claim
+from activity.dead import DeadLetter
 from activity.jobs import Job, JobState
+from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome
 from activity.replay import Known
-from store.jobs import AttemptRow, JobHistory, JobRow
+from store.deadletters import LetterGroup, LetterHistory, LetterRow, Wanted
 from store.ledger import Settlement
 from store.log import Appended, Difference, Entry
 from store.schedule import Due
@@ -27,8 +29,26 @@ class Log(Protocol):
     async def compare(self, entries: Sequence[Entry]) -> Difference:
         """What `append` would do, and does nothing."""
 
-    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
-        """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`."""
+    async def read(
+        self,
+        user: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        type: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        as_of: float | None = None,
+    ) -> list[Entry]:
+        """What `user` did, newest first: at most `limit` entries, with positions below `before`, of one `type`, received from
+        `since` on and before `until` (Unix seconds).
+
+        `as_of`: the log as it was then, up to the first event that was received later. An event that waited for a gap until
+        it was given up counts from when the one before it had come.
+        """
+
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        """Where the event stands (first, if it came again after it was forgotten); None: nowhere."""
 
     async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
         """At most `limit` entries of all users, each user's oldest first, that follow `after`: the last user and position
@@ -100,6 +120,9 @@ class JobList(Protocol):
     ) -> list[JobRow]:
         """At most `limit` jobs, newest first; `after` is the id of the last one of the page before."""
 
+    async def of_events(self, user: str, events: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> list[JobHistory]:
+        """The jobs that `user`'s events (source, id) led to, and those with `ids`, each once, with their attempts."""
+
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What the ledger knows of those of the jobs that it has heard of."""
 
@@ -128,3 +151,53 @@ class Switches(Protocol):
 
     async def write(self, name: str, value: str | None, now: float) -> None:
         """Durable when it returns; None takes it away."""
+
+
+class Intake(Protocol):
+    """Where dead letters are kept. Raises Unreachable while the store is away."""
+
+    async def take(self, letters: Sequence[DeadLetter]) -> None:
+        """Returns once all are durable. May be repeated at will: what stands already stays as it is."""
+
+
+class LetterList(Protocol):
+    """Looking into the desk. Raises Unreachable while the store is away."""
+
+    async def letter(self, id: str) -> LetterHistory | None:
+        """A dead letter and what was done with it, oldest first; None if there is none."""
+
+    async def letters(
+        self, wanted: Wanted, *, limit: int = 100, after: str | None = None, oldest_first: bool = False
+    ) -> list[LetterRow]:
+        """At most `limit` letters, the newest first unless told; `after` is the id of the last one of the page before."""
+
+    async def groups(self, wanted: Wanted) -> list[LetterGroup]:
+        """The letters that are wanted, counted by reason, then origin."""
+
+
+class Desk(Protocol):
+    """What a person does with a dead letter: `by` whom and when is kept. One transaction each; raises Unreachable.
+
+    Each returns why it can't be done (there is none, it was replayed or discarded before, and by whom), or None.
+    """
+
+    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
+        """`payload` is sent when the letter is replayed, in place of the original, which stays; None takes the edit back."""
+
+    async def discard(self, id: str, by: str, note: str, now: float) -> str | None:
+        """It will not be replayed."""
+
+    async def undo(self, id: str, by: str, note: str, now: float) -> str | None:
+        """A letter that was discarded is open again."""
+
+    async def replayed(self, id: str, by: str, note: str, now: float) -> str | None:
+        """It was sent again, confirmed. Whoever is told that it was replayed before has sent it twice."""
+
+    async def replay_jobs(
+        self, id: str, jobs: Sequence[Job], by: str, note: str, *, due: float, now: float, new: bool = False
+    ) -> str | None:
+        """The jobs get another round of attempts from `due` on, in the same transaction as the letter is `replayed`: once,
+        however often and by how many it is asked for. With `new` those that the ledger knows of are passed over.
+
+        A mailer publishes them; see `Schedule`. Returns also why a job can't have another round (it was sent, say).
+        """

@@ -1,65 +1,18 @@
 """Looking into the send ledger: jobs and their attempts. See `store.interfaces.JobList`."""
 
-from collections.abc import Sequence
-from typing import Final, cast, get_args
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast, get_args
 
 import msgspec
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import Row, and_, func, select, tuple_
 
-from activity.jobs import JobClass, JobState
+from activity.jobs import JobState
+from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome
 from activity.replay import Known
 from store.connection import Database
 from store.schema import attempt, job
-
-
-class JobRow(msgspec.Struct, frozen=True):
-    """A job as it stands. Times are Unix seconds; `owner` holds its newest attempt until `until` while it is `sending`.
-
-    `doubtful` attempts have an outcome that nobody knows: each may have been a mail that was sent. While it is `scheduled` nobody
-    gets it before `due`. `repeats`: how many messages came after it had ended. The others: see `activity.claims.JobRecord`.
-    """
-
-    id: str
-    user_id: str
-    rule: str
-    job_class: JobClass
-    task: str
-    template: str
-    source: str
-    event_id: str
-    recipient: str
-    state: JobState
-    attempt: int
-    owner: str
-    until: float
-    created: float
-    updated: float
-    reason: str
-    doubtful: int
-    due: float | None = None
-    suspected: int = 0
-    abandoned: int = 0
-    repeats: int = 0
-
-
-class AttemptRow(msgspec.Struct, frozen=True):
-    """An attempt. Without an outcome it is claimed: being done, or its owner died and nobody has come for it so far."""
-
-    job_id: str
-    number: int
-    owner: str
-    started: float
-    finished: float | None
-    outcome: Outcome | None
-
-
-class JobHistory(msgspec.Struct, frozen=True):
-    """A job and all attempts at it, oldest first."""
-
-    job: JobRow
-    attempts: list[AttemptRow]
-
 
 _LOOKUP: Final = 500
 """Jobs looked up by one statement."""
@@ -99,14 +52,28 @@ class Jobs:
         async with self._database.reading() as connection:
             return [JobRow(*row) for row in await connection.execute(query)]
 
+    async def of_events(self, user: str, events: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> list[JobHistory]:
+        """See `JobList.of_events`."""
+        wanted, rows = set(events), dict[str, JobRow]()
+        async with self._database.reading() as connection:
+            mine = select(job.c.id, job.c.source, job.c.event_id).where(job.c.user_id == user)
+            found = [id for id, source, event_id in await connection.execute(mine) if (source, event_id) in wanted]
+            for some in _parts(sorted({*found, *ids})):
+                rows |= {row.id: JobRow(*row) for row in await connection.execute(select(job).where(job.c.id.in_(some)))}
+            attempts = defaultdict[str, list[AttemptRow]](list)
+            for some in _parts(list(rows)):
+                for row in await connection.execute(_ATTEMPTS.where(attempt.c.job_id.in_(some))):
+                    attempts[row.job_id].append(_attempt_row(row))
+        return [JobHistory(row, attempts[id]) for id, row in rows.items()]
+
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """See `JobList.known`."""
         found: dict[str, Known] = {}
         query = select(job.c.id, job.c.state, job.c.attempt)
         async with self._database.reading() as connection:
-            for start in range(0, len(ids), _LOOKUP):
-                wanted = query.where(job.c.id.in_(ids[start : start + _LOOKUP]))
-                found |= {id: Known(state, attempt) for id, state, attempt in await connection.execute(wanted)}
+            for some in _parts(ids):
+                rows = await connection.execute(query.where(job.c.id.in_(some)))
+                found |= {id: Known(state, attempt) for id, state, attempt in rows}
         return found
 
     async def scheduled(self, *, user: str | None = None, limit: int = 100, after: str | None = None) -> list[JobRow]:
@@ -142,8 +109,19 @@ class Jobs:
 
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         """See `JobList.attempts`."""
-        columns = attempt.c
-        query = select(columns.job_id, columns.number, columns.owner, columns.started, columns.finished, columns.detail)
         async with self._database.reading() as connection:
-            rows = await connection.execute(query.where(columns.job_id == job_id).order_by(columns.number))
-            return [AttemptRow(*row[:-1], read_outcome(row.detail)) for row in rows]
+            return list(map(_attempt_row, await connection.execute(_ATTEMPTS.where(attempt.c.job_id == job_id))))
+
+
+_ATTEMPTS: Final = select(
+    attempt.c.job_id, attempt.c.number, attempt.c.owner, attempt.c.started, attempt.c.finished, attempt.c.detail
+).order_by(attempt.c.job_id, attempt.c.number)
+
+
+def _attempt_row(row: Row[*tuple[Any, ...]]) -> AttemptRow:
+    job_id, number, owner, started, finished, detail = row
+    return AttemptRow(job_id, number, owner, started, finished, read_outcome(detail))
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _LOOKUP] for start in range(0, len(ids), _LOOKUP))

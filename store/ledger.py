@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activity.claims import Answer, Claim, JobRecord, Policy, keeps_from_cancelling, keeps_from_moving
+from activity.claims import Answer, Claim, JobRecord, Policy, keeps_from_cancelling, keeps_from_moving, keeps_from_replaying
 from activity.jobs import Job
 from store.change import LEASE_OVER as LEASE_OVER
 from store.change import Change, Row, job_values, key
@@ -85,6 +85,23 @@ class Ledger:
                 change.reschedule(row, due)
                 await change.write(connection)
         return problem
+
+    async def reopen(
+        self, connection: AsyncConnection, wanted: Sequence[Job], *, due: float, now: float, new: bool
+    ) -> str | None:
+        """Gives each of the jobs another round of attempts from `due` on, in the caller's transaction, which has to roll back
+        what there was if this returns why one can't have it. With `new` those that the ledger knows are passed over."""
+        rows = await self._rows(connection, wanted, now)
+        change = Change(now, self._policy)
+        for job in wanted:
+            row = rows[key(job.id)]
+            if row.record is not None and new:
+                continue
+            if (problem := keeps_from_replaying(row.record, now)) is not None:
+                return problem
+            change.reopen(row, job, due)
+        await change.write(connection)
+        return None
 
     async def _rows(self, connection: AsyncConnection, wanted: Sequence[Job], now: float) -> dict[str, Row]:
         """The jobs as they stand, nobody else's until the transaction ends."""

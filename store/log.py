@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, bindparam, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activity.events import Verdict
+from activity.events import Verdict, rfc3339
 from store.connection import Database
 from store.failure import is_about_data
 from store.schema import activity
@@ -52,6 +52,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 _COLUMNS: Final = Entry.__struct_fields__
 _LONE: Final = re.compile("[\ud800-\udfff]")
+_LAST: Final = 2**63 - 1
 _LOOKUP: Final = 500
 """Entries looked up by one statement; each is two of its parameters."""
 
@@ -97,13 +98,31 @@ class ActivityLog:
                 found.conflicts.append(entry)
         return found
 
-    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
+    async def read(
+        self,
+        user: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        type: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        as_of: float | None = None,
+    ) -> list[Entry]:
         """See `Log.read`."""
-        query = select(activity).where(activity.c.user_id == user)
+        table = activity.c
+        query = select(activity).where(table.user_id == user)
         if before is not None:
-            query = query.where(activity.c.position < before)
+            query = query.where(table.position < before)
         if type is not None:
-            query = query.where(activity.c.type == type)
+            query = query.where(table.type == type)
+        if since is not None:
+            query = query.where(table.received >= rfc3339(since))
+        if until is not None:
+            query = query.where(table.received < rfc3339(until))
+        if as_of is not None:
+            later = select(func.min(table.position)).where(table.user_id == user, table.received > rfc3339(as_of))
+            query = query.where(table.position < func.coalesce(later.scalar_subquery(), _LAST))
         query = query.order_by(activity.c.position.desc()).limit(limit)
         async with self._database.reading() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
@@ -116,6 +135,11 @@ class ActivityLog:
         async with self._database.reading() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        """See `Log.position`."""
+        async with self._database.reading() as connection:
+            return await _first_position(connection, user, source, event_id)
+
     async def count(self) -> int:
         """See `Log.count`."""
         async with self._database.reading() as connection:
@@ -127,7 +151,9 @@ class ActivityLog:
             return Appended(new)
         conflicts = []
         for entry in await _not_standing(connection, entries):
-            before = None if entry.position < 1 else await _first_position(connection, entry)
+            before = (
+                None if entry.position < 1 else await _first_position(connection, entry.user_id, entry.source, entry.event_id)
+            )
             if before is not None and await self._insert(connection, [msgspec.structs.replace(entry, repeats=before)]):
                 new += 1
             else:
@@ -159,16 +185,11 @@ class ActivityLog:
         return Appended(new, conflicts)
 
 
-async def _first_position(connection: AsyncConnection, entry: Entry) -> int | None:
-    """Where the event of `entry` stands, if it does."""
+async def _first_position(connection: AsyncConnection, user: str, source: str, event_id: str) -> int | None:
+    """Where the event stands, if it does."""
     table = activity.c
-    query = select(table.position).where(
-        table.user_id == entry.user_id,
-        table.source == entry.source,
-        table.event_id == entry.event_id,
-        table.repeats.is_(None),
-    )
-    return await connection.scalar(query)
+    event = (table.user_id == user, table.source == source, table.event_id == event_id)
+    return await connection.scalar(select(table.position).where(*event, table.repeats.is_(None)))
 
 
 async def _not_standing(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Entry]:

@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import select
+
 from activity.claims import Policy
 from store.address import parse_address
 from store.connection import Database, set_journal
+from store.deadletters import DeadLetters
 from store.failure import translated
 from store.jobs import Jobs
 from store.ledger import Ledger
@@ -31,6 +34,12 @@ class Store:
         self.jobs = Jobs(database)
         self.schedule = Schedule(database)
         self.switches = Switches(database)
+        self.letters = DeadLetters(database)
+
+    async def answers(self) -> None:
+        """Raises Unreachable if the store is away."""
+        async with self._database.reading() as connection:
+            await connection.execute(select(1))
 
     def ledger(self, policy: Policy) -> Ledger:
         """The send ledger; `policy` is UNKNOWN_OUTCOME."""

@@ -12,7 +12,10 @@ from store.schema import shelf
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A job whose time has come: the attempt that it asks for, its bytes, and what must be known to publish them unread."""
+    """A job whose time has come: the attempt that it asks for, its bytes, and what must be known to publish them unread.
+
+    `before`: how many attempts it had before it was replayed.
+    """
 
     id: str
     attempt: int
@@ -20,6 +23,7 @@ class Due(msgspec.Struct, frozen=True):
     job_class: JobClass
     rule: str
     user: str
+    before: int = 0
 
 
 class Schedule:
@@ -31,7 +35,7 @@ class Schedule:
     async def take(self, owner: str, until: float, now: float, limit: int) -> list[Due]:
         """See `Schedule.take` in `store.interfaces`."""
         wanted = (
-            select(jobs.c.id, shelf.c.attempt, shelf.c.body, jobs.c["class"], jobs.c.rule, jobs.c.user_id)
+            select(jobs.c.id, shelf.c.attempt, shelf.c.body, jobs.c["class"], jobs.c.rule, jobs.c.user_id, shelf.c.before)
             .join(shelf, shelf.c.job_id == jobs.c.id)
             .where(jobs.c.state == "scheduled", jobs.c.due <= now, jobs.c.until <= now)
             .order_by(jobs.c.due, jobs.c.id)

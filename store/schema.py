@@ -5,6 +5,8 @@
     attempt     one row an attempt at a job: who did it, and what came of it
     shelf       one row a job that waits here for its time, as it is then published
     switch      what people set while it runs: `pause`, the mailers' pause that stands until it is taken back
+    dead_letter     one row a dead letter of either broker: where it came from, why, and what stands in it
+    desk_action     one row for each thing that a person did with a dead letter
 
 An event of the log that comes again after the sequencer forgot it has a position too; `repeats` is where it stood first.
 Text that came from outside (`time`, `sequence`) stays text, as it came. Times of our own are Unix seconds.
@@ -29,6 +31,7 @@ from sqlalchemy import (
     text,
 )
 
+from activity.dead import Broker, LetterState
 from activity.events import Verdict
 from activity.jobs import JobState
 
@@ -128,6 +131,7 @@ shelf: Final = Table(
     Column("job_id", Text, ForeignKey("job.id"), primary_key=True),
     Column("attempt", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("before", Integer, nullable=False, server_default="0"),
 )
 
 switch: Final = Table(
@@ -136,4 +140,47 @@ switch: Final = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     Column("changed", Double, nullable=False),
+)
+
+DESK_ACTIONS: Final = ("edited", "replayed", "discarded", "reopened")
+
+dead_letter: Final = Table(
+    "dead_letter",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("broker", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("partition", Integer),
+    Column("offset", BigInteger),
+    Column("message_id", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("headers", LargeBinary, nullable=False),
+    Column("payload", LargeBinary),
+    Column("first_seen", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("edited", LargeBinary),
+    Column("changed", Double, nullable=False),
+    _one_of("broker", get_args(Broker)),
+    _one_of("state", get_args(LetterState)),
+    Index(None, "state", "first_seen", "id"),
+    Index(None, "reason", "origin", "state", "first_seen"),
+    Index(None, "user_id", "first_seen", "id"),
+)
+
+desk_action: Final = Table(
+    "desk_action",
+    metadata,
+    Column("letter_id", Text, ForeignKey("dead_letter.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    PrimaryKeyConstraint("letter_id", "number"),
+    _one_of("what", DESK_ACTIONS),
 )

@@ -9,19 +9,22 @@ from threading import Timer
 from typing import Any, Final, cast
 
 import faust
-from prometheus_client import CONTENT_TYPE_LATEST
+from faust.web.base import Web as FaustWeb
 
 from activity import names
 from activity.errors import ChoparError, SettingError
 from activity.settings import PREFIX, Settings
 from agents.archiver import archiver
+from agents.desk import desk
 from agents.notifier import notifier
 from agents.sequencer import sequencer
 from streams.chunks import Chunks, each_chunk
 from streams.collector import relax_collector
+from streams.console import ConsolePart
 from streams.consumer import LARGEST_CHUNK
 from streams.exits import SOFTWARE, give_up, leave
 from streams.history import check_history
+from streams.membership import web_url
 from streams.metrics import Metrics
 from streams.outage import KafkaOutage
 from streams.outputs import Outputs
@@ -31,6 +34,7 @@ from streams.seats import Seat, give_up_seats
 from streams.ticks import Ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address, partition_of
 from streams.watchdog import RecoveryWatch
+from streams.web import Web
 from tables.users import Users
 
 log = logging.getLogger(__name__)
@@ -44,12 +48,21 @@ SESSION_TIMEOUT: Final = 10.0
 class App(faust.App):
     """A Faust app that checks its surroundings before it starts. Nothing connects before that."""
 
-    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, web: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, settings: Settings, open_parts: Opener, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.boot_strategy.enable_web = web  # `faust worker` overrides the setting web_enabled
+        self.boot_strategy.enable_web = False  # `faust worker` overrides the setting web_enabled
+        self._console: ConsolePart | None = None
         self._settings, self._open_parts = settings, open_parts
         self._parts = AsyncExitStack()
         self.outage = KafkaOutage()
+
+    def serve(self, console: ConsolePart) -> None:
+        """Have the worker's web server show `console`. Without a call it has none."""
+        self.boot_strategy.enable_web = True
+        self._console = console
+
+    def _new_web(self) -> FaustWeb:
+        return super()._new_web() if self._console is None else Web(self, self._console.application)
 
     async def on_first_start(self) -> None:
         """Check and create what the worker stands on. What a person must mend ends the process with one clear line."""
@@ -106,28 +119,31 @@ class App(faust.App):
 
 
 def create_app(settings: Settings) -> App:
-    """The app `chopar`: sequencer and archiver over the table `users`. Raises SettingError when a package is missing."""
+    """The app `chopar`: sequencer, archiver and desk, over the table `users`. Raises SettingError when a package is missing."""
     store, states = StorePart(settings), StatesPart(settings)
 
     async def open_parts(stack: AsyncExitStack) -> None:
-        await store.open(stack)
-        await states.open(stack)
+        for part in (store, states, console):
+            await part.open(stack)
 
-    app = _new_app(names.APP, settings, open_parts, web=True)
-    _add_sequencer(app, settings, states)
+    app = _new_app(names.APP, settings, open_parts)
+    users, metrics = _add_sequencer(app, settings, states)
     app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
+    app.agent(_topic(app, names.DEAD), name="desk")(each_chunk(desk, letters=store))
+    console = ConsolePart(app, settings, store, users, metrics)
+    app.serve(console)
     return app
 
 
 def create_sequencer_app(settings: Settings) -> App:
     """The app `chopar` without its archiver and its pages, for measuring."""
     states = StatesPart(settings)
-    app = _new_app(names.APP, settings, states.open, web=False)
+    app = _new_app(names.APP, settings, states.open)
     _add_sequencer(app, settings, states)
     return app
 
 
-def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
+def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> tuple[Users, Metrics]:
     table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
     users = cast(Users, table)
     ticks = Ticks(users, settings)
@@ -145,12 +161,9 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> None:
         except ChoparError as error:
             give_up(error)
 
-    async def show_metrics(view: Any, request: Any) -> Any:
-        return view.bytes(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app.page("/metrics", name="metrics")(show_metrics)
     app.on_rebalance_complete.connect(check_states, weak=False)
     app.timer(interval=min(1.0, settings.gap_timeout / 2))(send_ticks)
+    return users, metrics
 
 
 def create_notify_app(settings: Settings) -> App:
@@ -159,12 +172,12 @@ def create_notify_app(settings: Settings) -> App:
     Raises SettingError when a rule or a template is wrong.
     """
     rules, jobs = read_rules(settings), JobsPart(settings)
-    app = _new_app(names.NOTIFY_APP, settings, jobs.open, web=False)
+    app = _new_app(names.NOTIFY_APP, settings, jobs.open)
     app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notifier, rules=rules, jobs=jobs, outputs=Outputs(app)))
     return app
 
 
-def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) -> App:
+def _new_app(app_id: str, settings: Settings, open_parts: Opener) -> App:
     app = App(
         app_id,
         settings=settings,
@@ -191,12 +204,10 @@ def _new_app(app_id: str, settings: Settings, open_parts: Opener, *, web: bool) 
         producer_max_request_size=LARGEST_RECORD,
         producer_request_timeout=20.0,
         stream_wait_empty=True,
-        web=web,
+        canonical_url=web_url(settings),
         web_host=settings.web_host,
         web_bind=settings.web_host,
         web_port=settings.web_port,
-        web_router_enabled=False,
-        web_tables_enabled=False,
     )
     app.on_worker_init.connect(relax_collector, weak=False)
     return app

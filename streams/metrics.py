@@ -63,10 +63,17 @@ class _Waiting(Collector):
 
     def collect(self) -> Iterator[Metric]:
         gauge = GaugeMetricFamily("chopar_events_waiting", "Events that wait for a missing predecessor.", labels=["partition"])
-        for number, part in sorted(self._users.partitions_here.items()):
-            states = (part.get(user) for user in part.waiting)
-            gauge.add_metric([str(number)], sum(_waiting(state) for state in states if state is not None))
+        for number, count in waiting_here(self._users).items():
+            gauge.add_metric([str(number)], count)
         yield gauge
+
+
+def waiting_here(users: Users) -> dict[int, int]:
+    """How many events wait, by partition of this worker."""
+    return {
+        number: sum(_waiting(state) for state in map(part.get, part.waiting) if state is not None)
+        for number, part in sorted(users.partitions_here.items())
+    }
 
 
 def _waiting(state: bytes) -> int:

@@ -41,6 +41,11 @@ class KafkaOutage(logging.Filter):
                 logger.removeFilter(other)
             logger.addFilter(self)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether Kafka is away at present."""
+        return self._began is not None
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Drops what aiokafka warns of; the first such record is the beginning of an outage if it is about a connection."""
         if record.levelno < logging.WARNING:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from activity import names
+from activity.dead import DeadLetter
 from activity.errors import SettingError
 from activity.jobs import Job
 from activity.rules import Rules, parse_rules
@@ -16,7 +17,7 @@ from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
 from rabbit.topology import declare
 from store.log import Entry
-from store.opening import open_store
+from store.opening import Store, open_store
 from store.together import Together
 from streams.identity import topic_identity
 from tables.states import MemoryShelf
@@ -29,20 +30,25 @@ Opener = Callable[[AsyncExitStack], Awaitable[None]]
 
 
 class StorePart:
-    """The activity log in the store, open while the worker runs."""
+    """The store, open while the worker runs."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.store_url
+        self.store: Store
         self._log: Together
 
     async def open(self, stack: AsyncExitStack) -> None:
-        store = await stack.enter_async_context(open_store(self._url))
-        self._log = Together(store.log.append)
+        self.store = await stack.enter_async_context(open_store(self._url))
+        self._log = Together(self.store.log.append)
         stack.push_async_callback(self._log.finished)
 
     async def append(self, entries: Sequence[Entry]) -> list[Entry]:
         """As `Together.append`."""
         return await self._log.append(entries)
+
+    async def take(self, letters: Sequence[DeadLetter]) -> None:
+        """As `DeadLetters.take`."""
+        await self.store.letters.take(letters)
 
 
 class StatesPart:
@@ -100,3 +106,19 @@ def read_rules(settings: Settings) -> Rules:
         raise SettingError(f"{PREFIX}RULES", f"can't read {settings.rules} ({error})") from None
     templates = Templates(settings.templates)
     return parse_rules(text, str(settings.rules), expression, templates.names, settings.unsubscribe_url)
+
+
+class CurrentRules:
+    """The rules as their files are now; read again when one has changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._read: tuple[list[int], Rules] | None = None
+
+    def read(self) -> Rules:
+        """Raises SettingError that names file and line of what is wrong."""
+        files = (self._settings.rules, self._settings.templates)
+        changed = [file.stat().st_mtime_ns if file.exists() else 0 for file in files]
+        if self._read is None or self._read[0] != changed:
+            self._read = changed, read_rules(self._settings)
+        return self._read[1]

@@ -6,7 +6,7 @@ time, and is thrown away when it is of another changelog.
 
 import logging
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from struct import Struct
 from typing import Final, cast
@@ -77,6 +77,10 @@ class DiskStates(Overview):
         while after is not None:
             page, after = self._page(after)
             yield from page
+
+    def page(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        behind = _items(self._base.states, self._prefix + after + b"\0", self._prefix)
+        return [(key[2:], value) for key, value in islice(behind, limit)]
 
     def _page(self, begin: bytes) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         page: list[tuple[bytes, bytes]] = []

@@ -1,6 +1,7 @@
 """Where the states of a worker's users live: the interface, and the one in memory. `tables/disk.py` is the other."""
 
 from collections.abc import Iterator, Mapping
+from heapq import nsmallest
 from typing import Protocol
 
 from activity.order import peek
@@ -29,6 +30,9 @@ class States(Protocol):
 
     def each(self) -> Iterator[tuple[bytes, bytes]]:
         """Each user with their state. What is put meanwhile may be in it or not."""
+
+    def page(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """At most `limit` users behind `after`, in the order of their bytes, each with their state."""
 
 
 class Shelf(Protocol):
@@ -85,6 +89,9 @@ class MemoryStates(Overview):
             value = self._states.get(user)
             if value is not None:
                 yield user, value
+
+    def page(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return [(user, self._states[user]) for user in nsmallest(limit, filter(after.__lt__, self._states))]
 
 
 class MemoryShelf:

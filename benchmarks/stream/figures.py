@@ -1,28 +1,9 @@
 """What the runs come to: medians, and ratios between sides of one round, which a busy machine disturbs least."""
 
-from collections.abc import Iterable, Sequence
-from statistics import median
+from collections.abc import Sequence
 
-import msgspec
-
+from benchmarks.figures import spread
 from benchmarks.stream.side import Run
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """The median of some figures, and the least and the greatest."""
-
-    median: float
-    least: float
-    greatest: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.least:.2f}-{self.greatest:.2f})"
-
-
-def spread(figures: Iterable[float]) -> Spread | None:
-    """None: there are no figures."""
-    found = list(figures)
-    return Spread(median(found), min(found), max(found)) if found else None
 
 
 def ratios(runs: Sequence[Run], side: str, other: str) -> list[float]:

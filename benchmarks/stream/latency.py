@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from benchmarks.figures import percentile
 from benchmarks.stream.events import event, partition_of
 from benchmarks.stream.side import Side, start
 from benchmarks.stream.topics import PARTITIONS, Topics
@@ -82,11 +83,6 @@ def _latency(side: Side, number: int, to: str, sent: Mapping[str, float], seen: 
         events=len(took),
         missing=len(sent) - len(took),
     )
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The least of the figures, in order, that `share` of them don't exceed; of none: infinity."""
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)] if ordered else float("inf")
 
 
 async def _send(kafka: str, topic: str, pace: Pace, arrivals: Mapping[str, float]) -> dict[str, float]:

@@ -6,27 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.stream.figures import Spread, ratios, spread, table
+from benchmarks.figures import Spread, Target, spread, target_table
+from benchmarks.stream.figures import ratios, table
 from benchmarks.stream.latency import Latency
 from benchmarks.stream.side import Run
 
 OURS = "chopar"
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A ratio that was asked for. `at_most`: the other way round."""
-
-    what: str
-    wanted: float
-    found: Spread | None
-    at_most: bool = False
-
-    @property
-    def met(self) -> bool:
-        """Whether the median meets it."""
-        if self.found is None:
-            return False
-        return self.found.median <= self.wanted if self.at_most else self.found.median >= self.wanted
 
 
 class Results:
@@ -97,13 +82,7 @@ def markdown(results: Results) -> list[str]:
     return [
         f"{results.rounds} rounds on {results.machine}. Medians; in brackets the least and the greatest of the rounds' ratios.",
         "",
-        "| target | wanted | found | met |",
-        "| --- | ---: | ---: | --- |",
-        *(
-            f"| {one.what} | {'≤' if one.at_most else '≥'} {one.wanted:g} | {one.found} | {'yes' if one.met else 'no'} |"
-            for one in targets(results)
-            if one.found
-        ),
+        *target_table(targets(results)),
         "",
         "1,000 users:",
         "",

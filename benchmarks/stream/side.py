@@ -3,8 +3,6 @@
 import asyncio
 import os
 import re
-import signal
-import subprocess
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -12,12 +10,12 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.process import Process
 from benchmarks.stream.checker import Checker
 from benchmarks.stream.topics import Topics
 
 STALLED: Final = 60.0
 """Seconds without a new record of the output after which a side is given up."""
-STOPPING: Final = 30.0
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -64,49 +62,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     checked: bool
     problems: list[str] = []
-
-
-class Process:
-    """A side's process while it runs; its log in `folder`."""
-
-    def __init__(self, command: tuple[str, ...], env: Mapping[str, str], folder: Path) -> None:
-        surrounding = {name: value for name, value in os.environ.items() if not name.startswith(("CHOPAR_", "BENCH_"))}
-        self.log = folder / "log"
-        with self.log.open("ab") as log:
-            self._popen = subprocess.Popen(  # noqa: S603  (our own commands)
-                command, env={**surrounding, **env}, stdout=log, stderr=log, start_new_session=True
-            )
-
-    @property
-    def ended(self) -> bool:
-        """Whether it ended by itself."""
-        status = os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return status is not None
-
-    def peak_mb(self) -> float:
-        """The most memory it has had. Not from its resource usage: that begins with what its parent had."""
-        status = Path(f"/proc/{self._popen.pid}/status")
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-        return int(found[1]) / 1024 if found else 0.0
-
-    async def stop(self) -> float:
-        """SIGTERM, and after a while SIGKILL; gives the CPU seconds that it took."""
-        os.kill(self._popen.pid, signal.SIGTERM)  # not by Popen, which would take the usage of one that has ended
-        killer = asyncio.get_running_loop().call_later(STOPPING, os.kill, self._popen.pid, signal.SIGKILL)
-        _, status, usage = await asyncio.to_thread(os.wait4, self._popen.pid, 0)
-        killer.cancel()
-        self._popen.returncode = os.waitstatus_to_exitcode(status)
-        return usage.ru_utime + usage.ru_stime
-
-    def kill(self) -> None:
-        """SIGKILL, if it still runs: a run that is broken off leaves nothing behind."""
-        if self._popen.returncode is None:
-            self._popen.kill()
-            self._popen.wait()
-
-    def tail(self) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
 
 def start(side: Side, place: Mapping[str, str], folder: Path) -> Process:

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
+from activity.ledger import JobRow
 from chopar.demo.evidence import DeadRecord, Evidence, Row
 from chopar.demo.mails import ExpectedMail, Mailing
 from chopar.demo.traffic import Identity, Planned, Traffic
-from store.jobs import JobRow
 
 T = TypeVar("T")
 

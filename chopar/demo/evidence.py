@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from activity.ledger import JobRow
 from chopar.demo.traffic import Identity
-from store.jobs import JobRow
 
 
 class Row(msgspec.Struct, frozen=True):

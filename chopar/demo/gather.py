@@ -6,12 +6,12 @@ from typing import Final
 
 from activity import names, order
 from activity.events import LogRecord, decode_log
+from activity.ledger import JobRow
 from activity.settings import Settings
 from chopar.demo.evidence import DeadRecord, Evidence, Row
 from chopar.demo.traffic import Identity, is_of_run
 from chopar.inbox.folder import Folder
 from chopar.partitions import reading_partitions
-from store.jobs import JobRow
 from store.opening import Store
 
 PAGE: Final = 2000

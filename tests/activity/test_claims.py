@@ -24,6 +24,7 @@ from activity.claims import (
     is_suspect,
     keeps_from_cancelling,
     keeps_from_moving,
+    keeps_from_replaying,
     may_settle,
     next_attempt,
     state_after,
@@ -52,7 +53,7 @@ class Mailers(RuleBasedStateMachine):
     """One job, its messages on the broker, and what mailers do with them; any of them may die at any line.
 
     A message is its attempt number. It is delivered again until it is acknowledged. While the job waits for its time the ledger
-    has it: `shelf` is the attempt that it then asks for. A person may cancel it, or give it another time.
+    has it: `shelf` is the attempt that it then asks for. A person may cancel it, give it another time, or replay its dead letter.
     """
 
     @initialize(policy=st.sampled_from(["resend", "hold"]), send_at=st.sampled_from([None, 5, 40]))
@@ -99,9 +100,9 @@ class Mailers(RuleBasedStateMachine):
             self.record = JobRecord(JOB.id, "dead", got.attempt, owner, 0.0, got.outcome)
             self.ended = True
         elif isinstance(got, Over):
-            if before is not None and before.state != got.state:
+            if got.state == "unknown" and before is not None:
                 self.record = msgspec.structs.replace(before, state=got.state)
-            self.ended = True
+            self.ended = self.record is not None and self.record.state == got.state
         return got
 
     def settle(self, attempt: int, owner: str, outcome: Outcome) -> bool:
@@ -192,6 +193,13 @@ class Mailers(RuleBasedStateMachine):
         if self.record is not None and keeps_from_moving(self.record) is None:
             self.due = self.now + seconds
             self.record = msgspec.structs.replace(self.record, state="scheduled", due=self.due)
+
+    @precondition(lambda self: self.letters)
+    @rule()
+    def a_person_replays_it(self) -> None:
+        if self.record is not None and keeps_from_replaying(self.record, self.now) is None:
+            self.due, self.ended, self.shelf = self.now, False, self.record.attempt + 1
+            self.record = JobRecord(JOB.id, "scheduled", self.record.attempt, "", 0.0, self.record.outcome, self.due)
 
     @precondition(lambda self: self.holders)
     @rule(data=st.data(), outcome=outcomes, dies=st.sampled_from(["before", "between", "no"]))
@@ -374,22 +382,30 @@ def test_what_is_held_is_never_counted_as_a_killer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "now", "cancel", "move"),
+    ("record", "now", "cancel", "move", "replay"),
     [
-        (None, 0, None, "the ledger has not heard of it"),
-        (scheduled(30), 0, None, None),
-        (waiting(RETRY), 0, None, None),
-        (sending(), 49, "it is being sent", "it is being sent"),
-        (sending(), 50, None, "it is being sent"),
-        (ended("sent", Sent()), 0, "it has ended: sent", "it has ended: sent"),
-        (ended("dead", DEAD), 0, "it has ended: dead", "it has ended: dead"),
-        (ended("unknown", UNKNOWN), 0, "it has ended: unknown", "it has ended: unknown"),
-        (ended("cancelled", None), 0, None, "it has ended: cancelled"),
+        (None, 0, None, "the ledger has not heard of it", None),
+        (scheduled(30), 0, None, None, "it waits for its time"),
+        (waiting(RETRY), 0, None, None, None),
+        (sending(), 49, "it is being sent", "it is being sent", "it is being sent"),
+        (sending(), 50, None, "it is being sent", None),
+        (ended("sent", Sent()), 0, "it has ended: sent", "it has ended: sent", "it has ended: sent"),
+        (ended("dead", DEAD), 0, "it has ended: dead", "it has ended: dead", None),
+        (ended("unknown", UNKNOWN), 0, "it has ended: unknown", "it has ended: unknown", "it has ended: unknown"),
+        (ended("cancelled", None), 0, None, "it has ended: cancelled", "it has ended: cancelled"),
     ],
 )
-def test_what_a_person_may_still_want(record: JobRecord | None, now: float, cancel: str | None, move: str | None) -> None:
+def test_what_a_person_may_still_want(
+    record: JobRecord | None, now: float, cancel: str | None, move: str | None, replay: str | None
+) -> None:
     assert keeps_from_cancelling(record, now) == cancel
     assert keeps_from_moving(record) == move
+    assert keeps_from_replaying(record, now) == replay
+
+
+@pytest.mark.parametrize(("attempt", "wanted"), [(1, Over("dead")), (2, Over("dead")), (3, Go(3)), (7, Go(7))])
+def test_a_message_from_before_the_replay_of_a_dead_job_leads_to_nothing(attempt: int, wanted: Answer) -> None:
+    assert answer(waiting(DEAD), Claim(JOB, attempt, "b", 60.0), 0.0, "resend") == wanted
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_UNSUBSCRIBE_URL": ("https://shop.example/{{ subject }}", "https://shop.example/{{ subject }}"),
     "CHOPAR_WEB_HOST": ("::1", "::1"),
     "CHOPAR_WEB_PORT": ("80", 80),
+    "CHOPAR_WEB_URL": ("https://chopar.example:6066", "https://chopar.example:6066"),
+    "CHOPAR_MAILER_PORT": ("6067", 6067),
     "CHOPAR_API_TOKEN": ("t", "t"),
     "CHOPAR_DATA_DIR": ("/var/lib/chopar", Path("/var/lib/chopar")),
     "CHOPAR_PARTITIONS": ("64", 64),

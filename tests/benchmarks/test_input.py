@@ -9,11 +9,11 @@ import pytest
 from activity.chunk import Chunk
 from activity.events import Event, decode
 from activity.sequencing import sequence
+from benchmarks.figures import Spread, percentile, spread
 from benchmarks.peers.rule import State, advance
 from benchmarks.stream.checker import Checker
 from benchmarks.stream.events import Input, Sent, event, partition_of
-from benchmarks.stream.figures import Spread, ratios, spread, table
-from benchmarks.stream.latency import percentile
+from benchmarks.stream.figures import ratios, table
 from benchmarks.stream.side import Run
 from tests.activity.examples import Record
 from tests.activity.partitions import Table

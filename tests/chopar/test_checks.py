@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from activity.jobs import JobState
+from activity.ledger import JobRow
 from chopar.demo.checks import differences
 from chopar.demo.evidence import DeadRecord, Evidence, Row
 from chopar.demo.mails import ExpectedMail, Mailing
 from chopar.demo.shop import traffic
-from store.jobs import JobRow
 
 PLAN = traffic(5, "abcd", 200)
 MAILING = Mailing(

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from activity.pace import Look
-from chopar.lag import document, duration, reader, shown
+from activity.pace import Look, duration
+from chopar.lag import document, shown
 from chopar.terminal import out
 from streams.groups import Group, Member
+from streams.lag import reader
 
 WORKER = Member("chopar-host-7", "10.0.0.7", frozenset({("activity.events", 0)}))
 BEFORE = {0: Look(10.0, 100, 0, 1000), 1: Look(10.0, None, 5, 8)}

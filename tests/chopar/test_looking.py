@@ -16,7 +16,7 @@ from rabbit.topology import declare
 from store.ledger import Settlement
 from store.log import Entry
 from store.opening import open_store
-from tests.chopar.running import chopar, event
+from tests.chopar.running import ROOT, chopar, event
 
 CLOCK = 1_772_000_000.0
 
@@ -66,6 +66,23 @@ def document(*arguments: str, **settings: str) -> Any:
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("\n") == 1
     return msgspec.json.decode(result.stdout)
+
+
+def test_the_timeline_says_why_there_is_a_mail_and_why_not(folder: Path) -> None:
+    """Without a worker all is said but what waits."""
+    settings = {"data_dir": str(folder), "rules": str(ROOT / "rules.toml"), "templates": str(ROOT / "templates"), "web_port": "1"}
+    found = document("timeline", "u-1", "--limit", "5", **settings)
+    assert [event["position"] for event in found["events"]] == [5, 4, 3, 2, 1]
+    assert (found["waiting"], [problem.split(" (")[0] for problem in found["problems"]]) == (
+        None,
+        ["what waits for u-1 can't be told now: no worker at http://127.0.0.1:1"],
+    )
+    result = chopar("timeline", "u-1", settings=settings)
+    assert result.returncode == 0, result.stderr
+    assert "welcome: no mail; it is for events of type user.signed_up, this one is page.viewed" in result.stdout
+    assert "welcome to anna@example.com: given up after attempt 1 (refused): 550 no" in result.stdout
+    assert "attempt 1  2026-02-25 06:13:20  dead  550 no" in result.stdout
+    assert "\x1b" not in result.stdout
 
 
 def test_the_log_is_given_page_by_page_newest_first(folder: Path) -> None:

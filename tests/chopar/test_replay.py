@@ -15,14 +15,15 @@ import pytest
 
 from activity.errors import InUse, Mismatch
 from activity.names import APP, LOG, NOTIFY_APP
+from activity.pace import Reader
 from activity.replay import Moment, Offset
 from activity.settings import Settings
 from brokers.kafka import Kafka
 from brokers.node import Node
-from chopar.lag import Reader, looks
 from chopar.passes import Result, Wish, run
 from chopar.reset import reset
 from streams.groups import open_groups
+from streams.lag import looks
 from tests.chopar.running import chopar, environment
 from tests.installation import Installation, read_log, send
 from tests.processes import ROOT
@@ -91,7 +92,7 @@ class Shop:
 
     async def lag(self) -> list[Reader]:
         """What `chopar lag` shows."""
-        async with aclosing(looks(0.3)) as readers:
+        async with aclosing(looks(Settings(kafka_url=self.settings["kafka_url"]), 0.3)) as readers:
             return await anext(readers)
 
     async def replay(self, *, dry: bool = False, **changes: Any) -> Result:
@@ -159,7 +160,7 @@ async def test_history_is_run_again_and_nobody_gets_a_mail_twice(
 async def nothing_is_missing(shop: Shop) -> None:
     readers = await shop.lag()
     assert [(reader.agent, reader.members, reader.all.lag) for reader in readers] == [
-        ("sequencer", 1, 0), ("archiver", 1, 0), ("notifier", 1, 0),
+        ("sequencer", 1, 0), ("archiver", 1, 0), ("desk", 1, 0), ("notifier", 1, 0),
     ]  # fmt: skip
     for reader in readers:
         owners = {standing.owner for standing in reader.partitions}
@@ -182,7 +183,7 @@ async def watched(shop: Shop) -> None:
     try:
         for _ in range(2):
             document = msgspec.json.decode(await process.stdout.readline())
-            assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "notifier"]
+            assert [reader["agent"] for reader in document["readers"]] == ["sequencer", "archiver", "desk", "notifier"]
     finally:
         process.kill()
         await process.communicate()

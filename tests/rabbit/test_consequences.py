@@ -39,6 +39,12 @@ def test_a_retry_is_the_next_attempt_after_its_backoff() -> None:
     assert [(x.exchange, x.key, x.body, x.headers[ATTEMPT_HEADER], x.headers[DELAY_HEADER]) for x in found if x] == wanted
 
 
+def test_attempts_before_a_replay_do_not_make_the_backoff_longer() -> None:
+    letter = letter_after(Retry("451"), JOB, BODY, 10, TERMS, 0.999, before=8)
+    assert letter is not None
+    assert (letter.headers[ATTEMPT_HEADER], letter.headers[DELAY_HEADER]) == (11, 2)
+
+
 def test_the_far_ends_wish_to_wait_longer_is_met() -> None:
     letter = after(Retry("451", after=100.0))
     assert letter is not None

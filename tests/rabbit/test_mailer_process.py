@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from msgspec.structs import replace
 
 from activity.names import BULK_QUEUE, LIFECYCLE_EXCHANGE, TRANSACTIONAL_QUEUE
+from brokers import ports
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 from rabbit import topology
@@ -24,6 +26,8 @@ from store.opening import Store, open_store
 from tests.rabbit import broker
 from tests.rabbit.inbox import Inbox
 from tests.rabbit.orders import make_job, make_jobs
+
+FAR_ENDS = ("rabbitmq", "store", "smtp")
 
 
 @pytest.fixture
@@ -86,7 +90,8 @@ async def mailer(environment: Mapping[str, str]) -> AsyncIterator[Mailing]:
 async def test_sends_stops_on_sigterm_and_says_little(rabbit: str, environment: dict[str, str]) -> None:
     jobs = make_jobs(300)
     heard: list[str] = []
-    async with Inbox() as inbox, broker.opened(rabbit) as channel:
+    port = ports.choose(1)[0]
+    async with Inbox() as inbox, broker.opened(rabbit) as channel, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as web:
         queue = await channel.declare_queue(exclusive=True)
         await queue.bind(LIFECYCLE_EXCHANGE)
 
@@ -94,11 +99,14 @@ async def test_sends_stops_on_sigterm_and_says_little(rabbit: str, environment: 
             heard.append(message.routing_key or "")
 
         await queue.consume(hear, no_ack=True)
-        async with mailer(environment | {"CHOPAR_SMTP_URL": inbox.url}) as mailing:
+        async with mailer(environment | {"CHOPAR_SMTP_URL": inbox.url, "CHOPAR_MAILER_PORT": str(port)}) as mailing:
             await mailing.says("sending")
             async with Publisher(rabbit) as publisher:
                 await publisher.publish(jobs)
             await inbox.received(300)
+            ready = await web.get("/readyz")
+            assert (ready.status, await ready.json()) == (200, {"ready": True, "checks": dict.fromkeys(FAR_ENDS, "ok")})
+            assert 'chopar_mailer_job_changes_total{state="sending"} 300.0' in await (await web.get("/metrics")).text()
             mailing.process.send_signal(signal.SIGTERM)
             assert await mailing.ends() == 0
         async with asyncio.timeout(30):

@@ -85,6 +85,18 @@ async def test_a_job_put_away_takes_no_worker_and_no_connection(url: str | None)
             assert await broker.waiting(works.url, TRANSACTIONAL_QUEUE) == 0
 
 
+async def test_a_job_that_is_replayed_has_all_its_attempts_again(url: str | None) -> None:
+    job = make_job()
+    async with working(url, max_attempts=2) as works, scheduling(works):
+        works.inbox.replies[job.to] = ["451 later"] * 3
+        await works.publish(job)
+        await works.until(job, "dead")
+        assert works.ledger.reopen([job], time.time(), time.time(), new=False) is None
+        await works.until(job, "sent")
+    assert (await works.attempt(job))[0] == 4
+    assert set(works.inbox.ids.values()) == {1}
+
+
 async def test_a_crash_between_publish_and_mark_sends_once(url: str | None) -> None:
     """Whoever publishes it again after the lease makes a second message; the ledger gives the job out once."""
     job = timed(make_job(), 3600.0)

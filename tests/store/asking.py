@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from activity.claims import Answer, Claim
 from activity.jobs import Job
+from activity.ledger import JobRow
 from activity.outcomes import Outcome
-from store.jobs import JobRow
 from store.ledger import Settlement
 from tests.store.conftest import Kept
 from tests.store.orders import job

@@ -1,6 +1,8 @@
 """The store in memory, for tests of what uses it. Passes the tests that the real one passes."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from itertools import takewhile
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -18,14 +20,15 @@ from activity.claims import (
     is_suspect,
     keeps_from_cancelling,
     keeps_from_moving,
+    keeps_from_replaying,
     may_settle,
     next_attempt,
     state_after,
 )
 from activity.jobs import Job, JobState, encode_job
+from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Dead, Outcome, Unknown
 from activity.replay import Known
-from store.jobs import AttemptRow, JobHistory, JobRow
 from store.ledger import LEASE_OVER, Settlement
 from store.log import Appended, Difference, Entry
 from store.schedule import Due
@@ -65,19 +68,42 @@ class MemoryLog:
                 found.missing.append(entry)
         return found
 
-    async def read(self, user: str, *, before: int | None = None, limit: int = 100, type: str | None = None) -> list[Entry]:
+    async def read(
+        self,
+        user: str,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        type: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        as_of: float | None = None,
+    ) -> list[Entry]:
+        mine = [self._entries[place] for place in sorted(self._entries) if place[0] == user]
+        if as_of is not None:
+            mine = list(takewhile(lambda entry: _seconds(entry) <= as_of, mine))
         found = [
             entry
-            for entry in self._entries.values()
-            if entry.user_id == user and (before is None or entry.position < before) and (type is None or entry.type == type)
+            for entry in reversed(mine)
+            if (before is None or entry.position < before)
+            and (type is None or entry.type == type)
+            and (since is None or _seconds(entry) >= since)
+            and (until is None or _seconds(entry) < until)
         ]
-        return sorted(found, key=lambda entry: -entry.position)[:limit]
+        return found[:limit]
+
+    async def position(self, user: str, source: str, event_id: str) -> int | None:
+        return self._events.get((user, source, event_id))
 
     async def page(self, after: tuple[str, int] | None, limit: int) -> list[Entry]:
         return [self._entries[place] for place in sorted(self._entries) if after is None or place > after][:limit]
 
     async def count(self) -> int:
         return len(self._entries)
+
+
+def _seconds(entry: Entry) -> float:
+    return datetime.fromisoformat(entry.received).timestamp()
 
 
 def _storable(entry: Entry) -> bool:
@@ -117,7 +143,7 @@ class MemoryLedger:
                 self._shelf.setdefault(id, due_then)
                 if record is None:
                     self._write(claim.job, JobRecord(id, "scheduled", 0, "", 0.0, due=due), now)
-            case Over() if record is not None and record.state != got.state:
+            case Over("unknown") if record is not None and record.state != got.state:
                 self._doubt(id, Unknown(LEASE_OVER), now)
                 self._write(claim.job, replace(record, state=got.state, until=0.0), now)
             case Again(Dead() as outcome, number) if record is not None and record.state != "dead":
@@ -194,6 +220,21 @@ class MemoryLedger:
             self._rows[id] = replace(self._rows[id], state="scheduled", due=due, owner="", until=0.0, updated=now)
         return problem
 
+    def reopen(self, jobs: Sequence[Job], due: float, now: float, *, new: bool) -> str | None:
+        wanted = [job for job in jobs if not (new and job.id in self._records)]
+        for job in wanted:
+            if (problem := keeps_from_replaying(self._records.get(job.id), now)) is not None:
+                return problem
+        for job in wanted:
+            self._doubt(job.id, Unknown(LEASE_OVER), now)
+            before = self._records.get(job.id)
+            attempt = 0 if before is None else before.attempt
+            outcome = None if before is None else before.outcome
+            self._shelf[job.id] = Due(job.id, attempt + 1, encode_job(job), job.job_class, job.rule, job.user, attempt)
+            self._write(job, JobRecord(job.id, "scheduled", attempt, "", 0.0, outcome, due), now)
+            self._rows[job.id] = replace(self._rows[job.id], **_facts(job))
+        return None
+
     async def take(self, owner: str, until: float, now: float, limit: int) -> list[Due]:
         due = [row for row in await self.scheduled(limit=10**9) if (row.due or 0.0) <= now and row.until <= now]
         taken = [row.id for row in due if row.id in self._shelf][:limit]
@@ -243,6 +284,12 @@ class MemoryLedger:
             last = self._rows[after]
             newest_first = [row for row in newest_first if (row.created, row.id) < (last.created, last.id)]
         return [row for row in newest_first if state in (None, row.state) and user in (None, row.user_id)][:limit]
+
+    async def of_events(self, user: str, events: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> list[JobHistory]:
+        rows = [
+            row for row in self._rows.values() if (row.user_id == user and (row.source, row.event_id) in events) or row.id in ids
+        ]
+        return [JobHistory(row, await self.attempts(row.id)) for row in rows]
 
     async def known(self, ids: Sequence[str]) -> dict[str, Known]:
         return {id: Known(row.state, row.attempt) for id in ids if (row := self._rows.get(id))}

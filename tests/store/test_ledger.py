@@ -5,9 +5,9 @@ from msgspec.structs import replace
 
 from activity.claims import Again, Busy, Claim, Go, Over
 from activity.jobs import Job
+from activity.ledger import AttemptRow, JobRow
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from activity.replay import Known
-from store.jobs import AttemptRow, JobRow
 from store.ledger import LEASE_OVER, Settlement
 from tests.store.conftest import MakeLedger
 from tests.store.orders import job
@@ -146,6 +146,23 @@ async def test_an_attempt_may_begin_and_end_in_one_batch(make_ledger: MakeLedger
     ledger, listed = make_ledger("resend")
     assert await ledger.claim([wish("a", until=10.0), wish("b")], 10.0) == [Go(1), Go(2, doubt=True)]
     assert [row.outcome for row in await listed.attempts("j-1")] == [Unknown(LEASE_OVER), None]
+
+
+async def test_the_jobs_of_a_users_events_with_their_attempts(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("resend")
+    retried, other = replace(job("j-2"), rule="receipt", event={"id": "e-of-j-1", "source": "/shop"}), job("j-4", user="u-2")
+    await ledger.claim([wish("a"), wish("a", of=retried), wish("a", of=job("j-3")), wish("a", of=other)], 10.0)
+    await ledger.settle([result("a", SENT), result("a", RETRY, of=retried)], 11.0)
+    await ledger.claim([wish("b", 2, of=retried)], 12.0)
+    assert await ledger.cancel("j-5", 13.0) is None
+    found = {
+        one.job.id: one for one in await listed.of_events("u-1", [("/shop", "e-of-j-1"), ("/shop", "e-of-j-4")], ["j-5", "j-1"])
+    }
+    assert {id: [row.number for row in one.attempts] for id, one in found.items()} == {"j-1": [1], "j-2": [1, 2], "j-5": []}
+    assert found["j-2"] == await listed.job("j-2")
+    assert len(await listed.of_events("u-1", [("/shop", "e-of-j-1")], ["j-1"] * 1200)) == 2
+    assert await listed.of_events("u-1", [], []) == []
+    assert await listed.of_events("nobody", [("/shop", "e-of-j-1")]) == []
 
 
 async def test_a_batch_of_any_size(make_ledger: MakeLedger) -> None:

@@ -1,12 +1,13 @@
 """What `store.interfaces.Log` promises, on the fake, SQLite and Postgres."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from store.interfaces import Log
-from store.log import Appended, Difference
+from store.log import Appended, Difference, Entry
 from tests.store.orders import entry
 
 
@@ -24,6 +25,41 @@ async def test_reads_pages_of_one_user_and_type(log: Log) -> None:
     assert [one.position for one in await log.read("u-1", before=8, limit=2, type="b")] == [6, 4]
     assert [one.user_id for one in await log.read("u-2")] == ["u-2"] * 3
     assert await log.read("nobody") == []
+
+
+def received(position: int, time: str) -> Entry:
+    return replace(entry(position), received=f"2026-01-31T{time}Z")
+
+
+def at(time: str) -> float:
+    return datetime.fromisoformat(f"2026-01-31T{time}Z").timestamp()
+
+
+async def test_reads_what_was_received_in_a_time(log: Log) -> None:
+    await log.append(
+        [received(1, "09:00:00.000"), received(2, "08:59:59.999"), received(3, "09:00:01.000"), received(4, "10:00:00.000")]
+    )
+    found = await log.read("u-1", since=at("09:00:00.000"), until=at("10:00:00.000"))
+    assert [one.position for one in found] == [3, 1]
+    assert [one.position for one in await log.read("u-1", since=at("09:00:00.001"), limit=1)] == [4]
+
+
+async def test_reads_the_log_as_it_was(log: Log) -> None:
+    """An event whose predecessor came later stands behind it: it was not in the log before that one was."""
+    await log.append(
+        [received(1, "09:00:00.000"), received(2, "09:00:05.000"), received(3, "09:00:01.000"), received(4, "09:00:06.000")]
+    )
+    await log.append([entry(1, "u-2")])
+
+    async def positions(time: str, before: int | None = None) -> list[int]:
+        return [one.position for one in await log.read("u-1", as_of=at(time), before=before)]
+
+    assert await positions("08:59:59.999") == []
+    assert await positions("09:00:00.000") == [1]
+    assert await positions("09:00:04.999") == [1]
+    assert await positions("09:00:05.000") == [3, 2, 1]
+    assert await positions("09:00:05.000", before=3) == [2, 1]
+    assert await positions("23:00:00.000") == [4, 3, 2, 1]
 
 
 async def test_all_users_are_read_page_by_page_each_from_the_oldest_on(log: Log) -> None:

@@ -56,7 +56,7 @@ async def test_checks_of_migrated_tables_are_those_of_the_schema(sqlite_url: str
     metadata.create_all(engine)
     engine.dispose()
     assert checks(tmp_path / "chopar.db") == checks(tmp_path / "schema.db")
-    assert len(checks(tmp_path / "schema.db")) == 4
+    assert len(checks(tmp_path / "schema.db")) == 7
 
 
 async def test_opens_again_with_what_is_in_it(url: str) -> None:

@@ -1,11 +1,13 @@
 """The apps as they are put together, without a broker: each agent runs in Faust's test context."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from activity import names
 from activity.chunk import Chunk
@@ -18,6 +20,7 @@ from streams.app import App, create_app, create_notify_app
 from streams.outputs import Outputs
 from streams.parts import JobsPart, StorePart
 from streams.topics import partition_of
+from streams.web import Web
 from tables.users import Users
 from tests.activity.examples import Record, chunk, value
 from tests.processes import ROOT
@@ -127,12 +130,37 @@ async def test_the_topics_and_the_table_have_the_names_of_the_contract(settings:
     assert {topic: agent for agent in app.agents.values() for topic in agent.get_topic_names()} == {
         names.EVENTS: app.agents["sequencer"],
         names.LOG: app.agents["archiver"],
+        names.DEAD: app.agents["desk"],
     }
     assert cast(Users, app.tables["users"]).changelog_topic_name == names.USERS_CHANGELOG
     assert (app.conf.id, create_notify_app(settings).conf.id) == ("chopar", "chopar-notify")
 
 
+@asynccontextmanager
+async def console(app: App) -> AsyncIterator[Any]:
+    """Requests to the app's web server, as it is before the worker has joined."""
+    async with AsyncExitStack() as stack:
+        await app._open_parts(stack)
+        yield await stack.enter_async_context(TestClient(TestServer(cast(Web, app.web)._make())))
+
+
 async def test_fausts_own_pages_are_closed(settings: Settings) -> None:
-    app = create_app(settings)
-    closed = ("faust.web.apps.router:blueprint", "faust.web.apps.tables.blueprint", "faust.web.apps.stats:blueprint")
-    assert not {path for _, path in app.web._enabled_blueprints()} & set(closed)
+    async with console(create_app(settings)) as client:
+        for path in ("/table", "/table/users", "/router", "/router/users", "/graph", "/stats"):
+            assert (await client.get(path)).status == 404
+
+
+async def test_before_a_worker_has_joined_it_is_alive_and_tells_what_the_store_knows(settings: Settings) -> None:
+    async with console(create_app(settings)) as client:
+        assert (await client.get("/healthz")).status == 200
+        ready = await client.get("/readyz")
+        checks = {"kafka": "ok", "table": "partitions are moving between the workers", "store": "ok"}
+        assert (ready.status, await ready.json()) == (503, {"ready": False, "checks": checks})
+        for path in ("/api/tables", "/api/tables/users", "/api/tables/users/u-1"):
+            told = await client.get(path)
+            assert (told.status, told.headers["Retry-After"]) == (503, "1")
+        assert (await client.get("/api/users/u-1/activity")).status == 200
+        timeline = await (await client.get("/api/users/u-1/timeline")).json()
+        assert (timeline["events"], timeline["waiting"]) == ([], None)
+        assert timeline["problems"] == ["what waits for u-1 can't be told now: partitions are moving between the workers"]
+        assert "chopar_events_read" in await (await client.get("/metrics")).text()

@@ -89,7 +89,9 @@ def test_a_far_end_is_not_there(settings: dict[str, str], tmp_path: Path, kafka_
     assert "secret" not in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize(("app", "agents"), [("streams.main", ["sequencer", "archiver"]), ("streams.notify", ["notifier"])])
+@pytest.mark.parametrize(
+    ("app", "agents"), [("streams.main", ["sequencer", "archiver", "desk"]), ("streams.notify", ["notifier"])]
+)
 def test_fausts_own_commands_need_no_broker(app: str, agents: list[str], tmp_path: Path) -> None:
     process = Process((*FAUST, "-A", app, "agents"), {"CHOPAR_DATA_DIR": str(tmp_path)}, tmp_path / "log").start()
     assert process.wait() == 0

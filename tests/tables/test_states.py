@@ -100,6 +100,20 @@ def test_for_whom_an_event_waits(shelf: Shelf) -> None:
     assert states.get(b"v") is None
 
 
+def test_pages_in_the_order_of_the_users_bytes(shelf: Shelf) -> None:
+    states, users = shelf.open(3), ["b", "a", "a/b", "a b", "ж", "a\0", "Z"]
+    states.put({user.encode(): state(1, offset=n) for n, user in enumerate(users)}, 0)
+    shelf.open(2).put({b"other": state(1)}, 0)
+    shelf.open(4).put({b"other": state(1)}, 0)
+    found, after = [], b""
+    while page := states.page(after, 2):
+        assert all(states.get(user) == value for user, value in page)
+        found += [user for user, _ in page]
+        after = found[-1]
+    assert found == sorted(user.encode() for user in users)
+    assert states.page(b"a", 1) == [(b"a\0", state(1, offset=5))]
+
+
 def test_partitions_are_apart(shelf: Shelf) -> None:
     one, other, last = shelf.open(1), shelf.open(2), shelf.open(256)
     one.put({b"u": state(2)}, 5)

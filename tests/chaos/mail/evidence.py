@@ -1,4 +1,4 @@
-"""What a run of the mail side leaves behind: what the mail server saw, the ledger's rows, what lies in the queues.
+"""What a run of the mail side leaves behind: what the mail server saw, what the store has, what lies in the queues.
 
 Read with clients of this module's own; nothing of Chopar is imported (`test_checker.py` holds that).
 """
@@ -73,12 +73,13 @@ class Evidence(NamedTuple):
 
 async def gather(given: dict[str, Given], junk: list[bytes], handed: list[Handed], store: Path, rabbit_url: str) -> Evidence:
     """Read everything. The queues are empty afterwards."""
-    jobs, attempts, shelf = await asyncio.to_thread(read_store, store)
-    return Evidence(given, junk, handed, jobs, attempts, shelf, await drain(rabbit_url))
+    left = await drain(rabbit_url)
+    jobs, attempts, shelf, letters = await asyncio.to_thread(read_store, store)
+    return Evidence(given, junk, handed, jobs, attempts, shelf, letters + left)
 
 
-def read_store(path: Path) -> tuple[list[JobRow], list[AttemptRow], list[str]]:
-    """The ledger and the shelf, by SQLite's own means."""
+def read_store(path: Path) -> tuple[list[JobRow], list[AttemptRow], list[str], list[Letter]]:
+    """The ledger, the shelf and the dead letters that the mailers took in, by SQLite's own means."""
     database = sqlite3.connect(path, timeout=30)
     try:
         jobs = [JobRow(*row) for row in database.execute("select id, state, reason, repeats from job")]
@@ -86,9 +87,16 @@ def read_store(path: Path) -> tuple[list[JobRow], list[AttemptRow], list[str]]:
         attempts = [
             AttemptRow(job, number, outcome, msgspec.json.decode(detail or "{}")) for job, number, outcome, detail in found
         ]
-        return jobs, attempts, [id for (id,) in database.execute("select job_id from shelf")]
+        shelf = [id for (id,) in database.execute("select job_id from shelf")]
+        taken = database.execute("select payload, headers from dead_letter where broker = 'rabbitmq'")
+        return jobs, attempts, shelf, [Letter(DEAD, body, _texts(headers)) for body, headers in taken]
     finally:
         database.close()
+
+
+def _texts(headers: bytes) -> dict[str, Any]:
+    """The headers of a dead letter as the store has them, each value as text."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in msgspec.msgpack.decode(headers)}
 
 
 async def drain(url: str) -> list[Letter]:

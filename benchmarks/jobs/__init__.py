@@ -1,0 +1,1 @@
+"""The mail side and its peers: `make bench-jobs`."""

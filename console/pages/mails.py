@@ -1,0 +1,60 @@
+"""`/users/{id}` and `/jobs`: why a user got a mail or not, and the mails."""
+
+import msgspec
+from aiohttp import web
+from msgspec.structs import replace
+
+from activity.timeline import attempt_story
+from console.activity import ActivityQuery
+from console.jobs import JobsQuery, job_view, list_page
+from console.masking import mask_text
+from console.pages.frame import Frame
+from console.pages.rendering import quoted
+from console.problems import not_found
+from console.routes import Call, NoQuery, Page
+from console.timeline import Timelines, shown_to
+from store.interfaces import JobList
+
+
+class FindQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was typed into the search field."""
+
+    id: str
+
+
+class TimelineQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`before`: only events at lower positions."""
+
+    before: int | None = None
+
+
+def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList) -> list[Page]:
+    """The pages over store and table."""
+
+    async def find(call: Call[FindQuery, None]) -> web.Response:
+        return web.Response(status=303, headers={"Location": f"/users/{quoted(call.query.id.strip())}"})
+
+    async def timeline(call: Call[TimelineQuery, None]) -> str:
+        found = await timelines.read(call.path["id"], ActivityQuery(before=call.query.before))
+        shown = shown_to(found, trusted=call.trusted)
+        return frame.show("timeline.html", call, "", timeline=shown, paged=call.query.before is not None)
+
+    async def list_jobs(call: Call[JobsQuery, None]) -> str:
+        page = await list_page(jobs, call.query, shown=call.trusted)
+        return frame.show("jobs.html", call, "/jobs", page=page, state=call.query.state, user=call.query.user)
+
+    async def show_job(call: Call[NoQuery, None]) -> str:
+        found = await jobs.job(call.path["id"])
+        if found is None:
+            raise not_found("there is no such job in the ledger; it may still wait on its queue", "id")
+        attempts = [attempt_story(row) for row in found.attempts]
+        if not call.trusted:
+            attempts = [replace(one, words=mask_text(one.words)) for one in attempts]
+        return frame.show("job.html", call, "/jobs", job=job_view(found.job, shown=call.trusted), attempts=attempts)
+
+    return [
+        Page("/users", find, query=FindQuery),
+        Page("/users/{id}", timeline, query=TimelineQuery),
+        Page("/jobs", list_jobs, query=JobsQuery),
+        Page("/jobs/{id}", show_job),
+    ]

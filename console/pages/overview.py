@@ -1,0 +1,60 @@
+"""`/`, `/live` and `/brokers`: the whole at a glance, as it changes, and what the brokers say."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from activity.events import rfc3339
+from console.pages.findings import verdict
+from console.pages.flow import flow
+from console.pages.frame import Frame
+from console.pages.queues import picture
+from console.pages.rendering import render
+from console.pages.snapshot import Snapshot
+from console.routes import Call, NoQuery, Page
+
+Look = Callable[[], Awaitable[Snapshot]]
+Change = Callable[[float], Awaitable[None]]
+"""Returns when there is something new, or after so many seconds."""
+QUIET: Final = 15.0
+"""Seconds after which the stream says something even if nothing changed: whoever went away is noticed by it."""
+_STREAM: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+
+
+def overview_pages(frame: Frame, look: Look, change: Change) -> list[Page]:
+    """The pages over what `look` sees."""
+
+    async def overview(call: Call[NoQuery, None]) -> str:
+        snapshot = await look()
+        return frame.show("overview.html", call, "/", **_values(snapshot))
+
+    async def live(call: Call[NoQuery, None]) -> web.StreamResponse:
+        """Each event is the changed part of the overview as a JSON string: HTML has newlines, an event's line has not."""
+        response = web.StreamResponse(headers=_STREAM)
+        await response.prepare(call.request)
+        with suppress(ConnectionResetError):  # whoever looked has gone
+            while True:
+                shown = render("overview_live.html", **_values(await look()))
+                await response.write(b"data: " + msgspec.json.encode(shown) + b"\n\n")
+                await change(QUIET)
+        return response
+
+    async def brokers(call: Call[NoQuery, None]) -> str:
+        snapshot = await look()
+        return frame.show("brokers.html", call, "/brokers", snapshot=snapshot, picture=picture(snapshot.queues))
+
+    return [Page("/", overview), Page("/live", live), Page("/brokers", brokers)]
+
+
+def _values(snapshot: Snapshot) -> dict[str, object]:
+    audit = None if snapshot.books is None else snapshot.books.audit
+    return {
+        "snapshot": snapshot,
+        "verdict": verdict(snapshot),
+        "flow": flow(snapshot),
+        "now": rfc3339(snapshot.now),
+        "audited": None if audit is None else rfc3339(audit.at),
+    }

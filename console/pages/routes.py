@@ -1,0 +1,42 @@
+"""All pages of the console."""
+
+from typing import Protocol
+
+import msgspec
+
+from console.access import Access
+from console.pages.assets import asset_pages
+from console.pages.desk import desk_pages
+from console.pages.frame import Frame
+from console.pages.mails import mail_pages
+from console.pages.overview import Change, Look, overview_pages
+from console.routes import Page
+from console.timeline import Timelines
+from rabbit.redelivery import Redelivery
+from store.interfaces import Desk, JobList, LetterList
+
+
+class Letters(LetterList, Desk, Protocol):
+    """The desk: looking and acting."""
+
+
+class Pages(msgspec.Struct, frozen=True):
+    """What the pages look into. `look` sees everything at once, `change` tells when that is new."""
+
+    timelines: Timelines
+    jobs: JobList
+    letters: Letters
+    redelivery: Redelivery
+    look: Look
+    change: Change
+
+
+def page_routes(parts: Pages, access: Access) -> list[Page]:
+    """The pages over their parts."""
+    frame = Frame(access.has_token)
+    return [
+        *overview_pages(frame, parts.look, parts.change),
+        *mail_pages(frame, parts.timelines, parts.jobs),
+        *desk_pages(frame, parts.letters, parts.letters, parts.redelivery),
+        *asset_pages(),
+    ]

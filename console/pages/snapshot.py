@@ -1,0 +1,43 @@
+"""What the overview knows of everything at one moment. What can't be asked is None, and `problems` says why."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from activity.accounts import Verdict
+from activity.jobs import JobState
+from activity.pace import Reader
+from console.tables import Share
+from rabbit.depths import Depth
+from rabbit.status import Status
+from store.deadletters import LetterGroup
+
+
+class Books(msgspec.Struct, frozen=True):
+    """What the store says."""
+
+    jobs: Mapping[JobState, int]
+    groups: Sequence[LetterGroup]
+    audit: Verdict | None
+
+    @property
+    def open_letters(self) -> int:
+        """Dead letters that wait for a person."""
+        return sum(group.open for group in self.groups)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """`problems`: by the name of who could not be asked. What is neither known nor a problem is still being asked."""
+
+    now: float
+    readers: Sequence[Reader] | None = None
+    queues: Mapping[str, Depth] | None = None
+    mailers: Sequence[Status] | None = None
+    books: Books | None = None
+    shares: Sequence[Share] | None = None
+    waiting: int | None = None
+    problems: Mapping[str, str] = {}
+
+    def reader(self, agent: str) -> Reader | None:
+        """The agent's reader."""
+        return next((one for one in self.readers or () if one.agent == agent), None)

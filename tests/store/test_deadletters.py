@@ -1,0 +1,199 @@
+"""The dead-letter desk: one suite for the fake and each database."""
+
+import asyncio
+from typing import Protocol
+
+import pytest
+from msgspec.structs import replace
+
+from activity.claims import Claim, Go, Over
+from activity.dead import DeadLetter
+from activity.jobs import decode_job
+from activity.outcomes import Dead, Sent
+from store.deadletters import MISSING, LetterGroup, LetterRow, Wanted
+from store.interfaces import Desk, Intake, JobList, LetterList, Schedule
+from store.ledger import Settlement
+from store.opening import Store
+from tests.store.conftest import FullLedger
+from tests.store.desk import MemoryLetters
+from tests.store.fakes import MemoryLedger
+from tests.store.orders import job
+
+LETTER = DeadLetter(
+    id="l-1",
+    broker="kafka",
+    origin="activity.events",
+    partition=3,
+    offset=2**40,
+    reason="not-json",
+    problem="byte 0: 100 % wrong",
+    user="u-1",
+    key=b"u-1\0\xff",
+    headers=[("a", None), ("b", b"\xff\0"), ("a", b"")],
+    payload=b'{"name": "\xc3\xa9\0\xff"}',
+    first_seen=10.0,
+)
+
+
+class FullDesk(Intake, LetterList, Desk, Protocol):
+    """All of it."""
+
+
+class Kept:
+    """A desk of one kind, and the ledger that it shares a store with."""
+
+    def __init__(self, store: Store | None) -> None:
+        fake = MemoryLedger("resend")
+        self.desk: FullDesk = MemoryLetters(fake) if store is None else store.letters
+        self.ledger: FullLedger = fake if store is None else store.ledger("resend")
+        self.jobs: JobList = fake if store is None else store.jobs
+        self.schedule: Schedule = fake if store is None else store.schedule
+
+    async def row(self, id: str = "l-1") -> LetterRow:
+        found = await self.desk.letter(id)
+        assert found is not None
+        return found.letter
+
+    async def did(self, id: str = "l-1") -> list[tuple[int, str, str, str]]:
+        found = await self.desk.letter(id)
+        assert found is not None
+        return [(action.number, action.what, action.by, action.note) for action in found.actions]
+
+
+@pytest.fixture
+def kept(any_store: Store | None) -> Kept:
+    return Kept(any_store)
+
+
+async def test_what_is_taken_again_stays_as_it_is(kept: Kept) -> None:
+    await kept.desk.take([LETTER, LETTER])
+    assert await kept.desk.edit("l-1", b"{}", "ann", "", 11.0) is None
+    await kept.desk.take([replace(LETTER, problem="other"), replace(LETTER, id="l-2")])
+    await kept.desk.take([])
+    found = await kept.row()
+    assert (found.payload, found.key, found.headers, found.problem) == (
+        LETTER.payload,
+        LETTER.key,
+        LETTER.headers,
+        LETTER.problem,
+    )
+    assert (found.partition, found.offset, found.state, found.edited) == (3, 2**40, "open", b"{}")
+    assert [row.id for row in await kept.desk.letters(Wanted())] == ["l-2", "l-1"]
+    assert await kept.desk.letter("l-3") is None
+
+
+async def test_what_no_text_can_hold_is_kept_all_the_same(kept: Kept) -> None:
+    odd = replace(LETTER, key=None, payload=None, headers=[], reason="r" * 9, user="u\ud800", problem="\0\udfff")
+    await kept.desk.take([odd])
+    found = await kept.row()
+    assert (found.key, found.payload, found.headers) == (None, None, [])
+
+
+async def test_letters_are_found_by_every_condition(kept: Kept) -> None:
+    other = replace(
+        LETTER, id="l-2", reason="spent", origin="email.bulk", user="u-2", payload=b"100 x", problem="", first_seen=20.0
+    )
+    await kept.desk.take([LETTER, other])
+    assert await kept.desk.discard("l-2", "ann", "", 30.0) is None
+    for wanted, ids in (
+        (Wanted(state="open"), ["l-1"]),
+        (Wanted(state="discarded"), ["l-2"]),
+        (Wanted(reason="spent"), ["l-2"]),
+        (Wanted(origin="email.bulk", reason="spent", user="u-2", since=20.0, text="100"), ["l-2"]),
+        (Wanted(user="u-1"), ["l-1"]),
+        (Wanted(since=10.5), ["l-2"]),
+        (Wanted(text="é"), ["l-1"]),
+        (Wanted(text="100 %"), ["l-1"]),
+        (Wanted(text="100"), ["l-2", "l-1"]),
+        (Wanted(text="%"), ["l-1"]),
+        (Wanted(reason="spent", user="u-1"), []),
+    ):
+        assert [row.id for row in await kept.desk.letters(wanted)] == ids, wanted
+    assert await kept.desk.groups(Wanted()) == [
+        LetterGroup("not-json", "activity.events", 1, 0, 0, 10.0, 10.0),
+        LetterGroup("spent", "email.bulk", 0, 0, 1, 20.0, 20.0),
+    ]
+    assert await kept.desk.groups(Wanted(state="open", text="é")) == [
+        LetterGroup("not-json", "activity.events", 1, 0, 0, 10.0, 10.0)
+    ]
+
+
+async def test_pages_have_each_letter_once_from_both_ends(kept: Kept) -> None:
+    letters = [replace(LETTER, id=f"l-{number}", first_seen=float(number // 2)) for number in range(7)]
+    await kept.desk.take(letters)
+    for oldest_first, ids in ((True, [one.id for one in letters]), (False, [one.id for one in reversed(letters)])):
+        found: list[str] = []
+        while page := await kept.desk.letters(Wanted(), limit=3, after=found[-1] if found else None, oldest_first=oldest_first):
+            found += [row.id for row in page]
+        assert found == ids
+
+
+async def test_a_page_follows_a_letter_that_is_no_longer_wanted(kept: Kept) -> None:
+    await kept.desk.take([replace(LETTER, id=f"l-{number}", first_seen=float(number)) for number in range(4)])
+    assert await kept.desk.discard("l-1", "ann", "", 9.0) is None
+    page = await kept.desk.letters(Wanted(state="open"), after="l-1", oldest_first=True)
+    assert [row.id for row in page] == ["l-2", "l-3"]
+
+
+async def test_who_did_what_and_when_is_kept_in_order(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.edit("l-1", b"{}", "ann", "typo", 11.0) is None
+    assert await kept.desk.discard("l-1", "bob", "spam", 12.0) is None
+    assert await kept.desk.undo("l-1", "cy", "no spam", 13.0) is None
+    assert await kept.desk.edit("l-1", None, "ann", "", 14.0) is None
+    assert (await kept.row()).edited is None
+    assert await kept.desk.replayed("l-1", "ann", "", 15.0) is None
+    assert await kept.did() == [
+        (1, "edited", "ann", "typo"),
+        (2, "discarded", "bob", "spam"),
+        (3, "reopened", "cy", "no spam"),
+        (4, "edited", "ann", ""),
+        (5, "replayed", "ann", ""),
+    ]
+    assert ((await kept.row()).state, (await kept.row()).changed) == ("replayed", 15.0)
+
+
+async def test_only_an_open_letter_can_be_worked_on(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.undo("l-1", "ann", "", 11.0) == "it is not discarded"
+    assert await kept.desk.discard("l-1", "bob", "", 12.0) is None
+    told = "it was discarded by bob"
+    assert await kept.desk.edit("l-1", b"", "ann", "", 13.0) == told
+    assert await kept.desk.replayed("l-1", "ann", "", 13.0) == told
+    assert await kept.desk.discard("l-1", "ann", "", 13.0) == told
+    assert await kept.desk.replay_jobs("l-1", [job()], "ann", "", due=13.0, now=13.0) == told
+    assert await kept.jobs.job("j-1") is None
+    assert await kept.desk.edit("l-9", b"", "ann", "", 13.0) == MISSING
+    assert len(await kept.did()) == 1
+
+
+async def test_a_dead_job_gets_one_more_round_however_often_it_is_replayed(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    await kept.ledger.settle([Settlement(job(), 3, "a", 4.0, Dead("bad-address"))], 5.0)
+    mended = replace(job(), to="bob@shop.example")
+    replays = [kept.desk.replay_jobs("l-1", [mended], f"p-{number}", "", due=30.0, now=20.0) for number in range(4)]
+    came = await asyncio.gather(*replays)
+    assert came.count(None) == 1
+    history = await kept.jobs.job("j-1")
+    assert history is not None
+    assert (history.job.state, history.job.attempt, history.job.recipient) == ("scheduled", 3, "bob@shop.example")
+    assert await kept.schedule.take("s", 90.0, 29.0, 10) == []
+    (due,) = await kept.schedule.take("s", 90.0, 30.0, 10)
+    assert (due.attempt, due.before, decode_job(due.body)) == (4, 3, mended)
+    assert await kept.schedule.published(["j-1"], "s", 31.0) == ["j-1"]
+    claims = [Claim(job(), 3, "old", 99.0), Claim(mended, 4, "new", 99.0), Claim(mended, 4, "twice", 99.0)]
+    answers = await kept.ledger.claim(claims, 32.0)
+    assert answers[:2] == [Over("dead"), Go(4)]
+    assert await kept.ledger.settle([Settlement(mended, 4, "new", 32.0, Sent())], 33.0) == [True]
+    assert await kept.ledger.claim([claims[2]], 34.0) == [Over("sent")]
+    await kept.desk.take([replace(LETTER, id="l-2")])
+    assert await kept.desk.replay_jobs("l-2", [mended], "ann", "", due=35.0, now=35.0) == "it has ended: sent"
+    assert (await kept.row("l-2")).state == "open"
+
+
+async def test_a_job_that_the_ledger_has_not_heard_of_is_kept_for_its_time(kept: Kept) -> None:
+    await kept.desk.take([LETTER, replace(LETTER, id="l-2")])
+    assert await kept.desk.replay_jobs("l-1", [job()], "ann", "", due=30.0, now=20.0, new=True) is None
+    assert await kept.desk.replay_jobs("l-2", [job(), job("j-2")], "ann", "", due=30.0, now=20.0, new=True) is None
+    found = await kept.schedule.take("s", 90.0, 30.0, 10)
+    assert [(due.id, due.attempt) for due in found] == [("j-1", 1), ("j-2", 1)]
