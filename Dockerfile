@@ -15,6 +15,7 @@ COPY activity activity
 COPY agents agents
 COPY brokers brokers
 COPY chopar chopar
+COPY console console
 COPY rabbit rabbit
 COPY store store
 COPY streams streams

@@ -30,7 +30,7 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={gather_ms}
 # One node keeps one copy.
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
@@ -45,13 +45,16 @@ log.cleaner.dedupe.buffer.size=8388608
 
 
 class Kafka:
-    """What to start for a Kafka in `folder`. The data and, while they are free, the ports stay from start to start."""
+    """What to start for a Kafka in `folder`. The data and, while they are free, the ports stay from start to start.
+
+    `gather_ms`: how long a new consumer group waits for more members before it shares out its partitions.
+    """
 
     name: Final = "kafka"
 
-    def __init__(self, folder: Path, *, heap_mb: int = 256, maven_url: str | None = None) -> None:
+    def __init__(self, folder: Path, *, heap_mb: int = 256, maven_url: str | None = None, gather_ms: int = 0) -> None:
         self._folder = folder.absolute()
-        self._heap_mb = heap_mb
+        self._heap_mb, self._gather_ms = heap_mb, gather_ms
         self._maven_url = maven_url
         self._ports = dict[str, int]()
 
@@ -66,7 +69,9 @@ class Kafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._ports = ports.keep(self._folder / "ports.json", ("clients", "controller"))
         properties = self._folder / "server.properties"
-        properties.write_text(_PROPERTIES.format(host=ports.HOST, data=self._folder / "data", **self._ports))
+        properties.write_text(
+            _PROPERTIES.format(host=ports.HOST, data=self._folder / "data", gather_ms=self._gather_ms, **self._ports)
+        )
         java = find_java()
         if not (self._folder / "data" / "meta.properties").exists():  # written last
             await self._format(java, libraries, properties)

@@ -63,14 +63,12 @@ async def ensure_topics(settings: Settings) -> list[str]:
     """
     async with admin_client(settings) as admin:
         states = await _states(admin, settings.partitions)
-        problems = [state.problem for state in states if state.partitions is not None and state.problem]
-        if problems:
-            raise Mismatch("; ".join(problems))
+        _check(states)
         missing = {state.name for state in states if state.partitions is None}
         new = [topic for topic in wanted(settings.partitions) if topic.name in missing]
         for topic in new:
             await _create(admin, topic)
-        await _until_there(admin, settings.partitions)
+        _check(await _until_there(admin, settings.partitions))  # one that seemed missing may have been another's, and just made
         return [topic.name for topic in new]
 
 
@@ -122,11 +120,19 @@ async def _create(admin: AIOKafkaAdminClient, topic: Topic) -> None:
             raise Mismatch(f"topic {name} can't be created: {rest[0] if rest else code}")
 
 
-async def _until_there(admin: AIOKafkaAdminClient, partitions: int) -> None:
+def _check(states: Sequence[TopicState]) -> None:
+    """Raises Mismatch for what is there and can't be used."""
+    problems = [state.problem for state in states if state.partitions is not None and state.problem]
+    if problems:
+        raise Mismatch("; ".join(problems))
+
+
+async def _until_there(admin: AIOKafkaAdminClient, partitions: int) -> list[TopicState]:
     """Kafka answers before every broker knows of a new topic."""
     for _ in range(300):
-        if all(state.partitions for state in await _states(admin, partitions)):
-            return
+        states = await _states(admin, partitions)
+        if all(state.partitions for state in states):
+            return states
         await asyncio.sleep(0.1)
     raise Mismatch("Kafka created the topics but does not show them; try again")
 

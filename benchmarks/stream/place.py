@@ -15,6 +15,8 @@ from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 
 HEAP_MB: Final = 512
+GATHER_MS: Final = 3_000
+"""Kafka's default. Two workers that start together share the work from the first record on."""
 
 
 class Urls(msgspec.Struct, frozen=True):
@@ -27,7 +29,7 @@ class Urls(msgspec.Struct, frozen=True):
 @asynccontextmanager
 async def brokers(folder: Path, kafka: str | None = None, rabbit: str | None = None) -> AsyncIterator[Urls]:
     """Both while the block lasts; what is given is not started."""
-    own_kafka, own_rabbit = Node(Kafka(folder / "kafka", heap_mb=HEAP_MB), folder / "kafka.json"), None
+    own_kafka, own_rabbit = Node(Kafka(folder / "kafka", heap_mb=HEAP_MB, gather_ms=GATHER_MS), folder / "kafka.json"), None
     try:
         if not kafka:
             await own_kafka.start()

@@ -10,7 +10,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from activity.names import EVENTS
-from streams.topics import partition_of
+from activity.settings import Settings
+from streams.topics import ensure_topics, partition_of
 from tests.chopar.running import chopar, event
 
 PARTITIONS = 8
@@ -24,6 +25,7 @@ def user() -> str:
 
 async def arrived(kafka_url: str, user: str) -> list[tuple[int, bytes | None, bytes | None]]:
     """Partition, key and value of the records that name the user, in the order of each partition."""
+    await ensure_topics(Settings(kafka_url=kafka_url, partitions=PARTITIONS))  # nobody makes them if nothing is sent
     places = [TopicPartition(EVENTS, number) for number in range(PARTITIONS)]
     found = []
     async with AIOKafkaConsumer(bootstrap_servers=kafka_url.removeprefix("kafka://"), enable_auto_commit=False) as consumer:

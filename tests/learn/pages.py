@@ -25,7 +25,8 @@ VOLATILE = (
     (re.compile(r"at most [2-4] at once"), "at most 4 at once"),
     (re.compile(r"^\d of 8\b", re.MULTILINE), "n of 8"),
 )
-STARTING = "-- starting"
+ASIDE = "-- "
+"""How a line begins that tells of the surroundings: brokers that start, what others left on a topic."""
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ def normalised(text: str) -> list[str]:
     for pattern, stands_for in VOLATILE:
         text = pattern.sub(stands_for, text)
     lines = (line.rstrip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith(STARTING)]
+    return [line for line in lines if line and not line.startswith(ASIDE)]
 
 
 def matches(example: Example, output: str) -> bool:
