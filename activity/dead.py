@@ -20,6 +20,7 @@ from activity.jobs import decode_job, identity
 
 Broker = Literal["kafka", "rabbitmq"]
 LetterState = Literal["open", "replayed", "discarded"]
+What = Literal["edited", "replayed", "discarded", "reopened"]
 
 UNKNOWN: Final = "unknown"
 """The reason of a letter that has none: somebody else wrote it."""
@@ -53,6 +54,31 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     headers: list[tuple[str, bytes | None]] = []
     payload: bytes | None = None
     first_seen: float
+
+
+class ActionRow(msgspec.Struct, frozen=True):
+    """What somebody did with a letter; `number` counts from 1. Undoing a discard is `reopened`."""
+
+    number: int
+    at: float
+    by: str
+    what: What
+    note: str
+
+
+class DeskEntry(msgspec.Struct, frozen=True):
+    """A letter and what was done with it, oldest first, without what stands in it. `first_seen`: when it died, Unix seconds."""
+
+    id: str
+    state: LetterState
+    origin: str
+    partition: int | None
+    offset: int | None
+    reason: str
+    problem: str
+    job: str
+    first_seen: float
+    actions: list[ActionRow]
 
 
 def from_topic(partition: int, record: Record) -> DeadLetter:

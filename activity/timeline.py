@@ -1,7 +1,7 @@
 """A user's timeline: what became of each event, from its verdict to the mail server's words. Pure.
 
-It answers "why did this user get that mail, or not?" from four sources that know nothing of each other: the activity log, the
-rules as they are now, the send ledger, and the user's state in the table.
+It answers "why did this user get that mail, or not?" from five sources that know nothing of each other: the activity log, the
+rules as they are now, the send ledger, the dead letters, and the user's state in the table.
 """
 
 from collections import defaultdict
@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from activity.dead import DeskEntry
 from activity.events import LogRecord, Verdict, rfc3339
 from activity.inspection import WaitingView
 from activity.jobs import Job, JobClass, JobState, job_id
 from activity.ledger import AttemptRow, JobHistory, JobRow
+from activity.letters import LetterStory, letter_story
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from activity.rules import Explained, Rules
 
@@ -43,7 +46,8 @@ class AttemptStory(msgspec.Struct, frozen=True):
 
 
 class JobStory(msgspec.Struct, frozen=True):
-    """A job and how far it is; `says` is that in a sentence. `to`, `created` and `updated` are null before anybody knows them."""
+    """A job and how far it is; `says` is that in a sentence. `to`, `created` and `updated` are null before anybody knows them.
+    `letter`: its newest dead letter at the desk, if it has one."""
 
     id: str
     state: State
@@ -57,6 +61,7 @@ class JobStory(msgspec.Struct, frozen=True):
     doubtful: int
     repeats: int
     attempts: list[AttemptStory]
+    letter: str | None = None
 
 
 class RuleStory(msgspec.Struct, frozen=True):
@@ -68,7 +73,7 @@ class RuleStory(msgspec.Struct, frozen=True):
     job: JobStory | None
 
 
-class EventStory(msgspec.Struct, frozen=True):
+class EventStory(msgspec.Struct, frozen=True, tag_field="kind", tag="event"):
     """An event of the log and all that came of it. `says`: its verdict in a sentence. `data`: as the event brought it."""
 
     position: int
@@ -89,17 +94,26 @@ class EventStory(msgspec.Struct, frozen=True):
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """`events` newest first; `next` is the `before` of the next page. `waiting` and `duplicates` are of now, from the table.
+    """`entries` newest first; `next` is the `cursor` of the next page. `waiting` and `duplicates` are of now, from the table.
 
     Where the table or the rules could not be asked, `problems` says so; what depends on them is null or empty then.
     """
 
     user: str
-    events: list[EventStory]
-    next: int | None
+    entries: list[EventStory | LetterStory]
+    next: str | None
     waiting: list[WaitingView] | None
     duplicates: int | None
     problems: list[str]
+
+
+def stories(
+    page: Sequence[Logged | DeskEntry], rules: Rules | None, histories: Sequence[JobHistory], letters: Mapping[str, str]
+) -> list[EventStory | LetterStory]:
+    """The stories of a page, in its order; `letters`: the newest letter of each job that has one."""
+    logged = [one for one in page if isinstance(one, Logged)]
+    events = iter(event_stories(logged, rules, histories))
+    return [_with_letters(next(events), letters) if isinstance(one, Logged) else letter_story(one) for one in page]
 
 
 def job_ids(logged: Sequence[Logged], rules: Rules) -> list[str]:
@@ -114,6 +128,14 @@ def event_stories(logged: Sequence[Logged], rules: Rules | None, histories: Sequ
         by_event[history.job.source, history.job.event_id].append(history)
     nameless = {history.job.id: history for history in by_event.pop(("", ""), [])}
     return [_event(one, rules, by_event.get((one.record.source, one.record.id), []), nameless) for one in logged]
+
+
+def _with_letters(event: EventStory, letters: Mapping[str, str]) -> EventStory:
+    rules = [
+        rule if rule.job is None else replace(rule, job=replace(rule.job, letter=letters.get(rule.job.id)))
+        for rule in event.rules
+    ]
+    return replace(event, rules=rules)
 
 
 def trace_id(traceparent: str | None) -> str | None:

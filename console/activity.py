@@ -21,15 +21,20 @@ Type = Annotated[str, msgspec.Meta(min_length=1, max_length=512, description="On
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class ActivityQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`from` and `to` are about when the event was received: from the first on, before the second."""
 
     limit: Limit = 50
-    before: Position | None = None
     type: Type | None = None
     since: Moment | None = msgspec.field(name="from", default=None)
     until: Moment | None = msgspec.field(name="to", default=None)
     as_of: Moment | None = None
+
+
+class ActivityQuery(Part, frozen=True, forbid_unknown_fields=True):
+    """Which part of the log."""
+
+    before: Position | None = None
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -70,18 +75,18 @@ def activity_routes(log: Log) -> list[Endpoint]:
 
     async def show(call: Call[ActivityQuery, None]) -> Activity:
         user = call.path["id"]
-        entries, before = await read_page(log, user, call.query)
+        entries, before = await read_page(log, user, call.query, call.query.before)
         return Activity(user, [activity_event(entry, shown=call.trusted) for entry in entries], before, not call.trusted)
 
     summary = "What a user did, newest first; `as_of` shows the log as it was then."
     return [Endpoint("/api/users/{id}/activity", show, summary, Activity, query=ActivityQuery, problems=(503,))]
 
 
-async def read_page(log: Log, user: str, query: ActivityQuery) -> tuple[list[Entry], int | None]:
+async def read_page(log: Log, user: str, query: Part, before: int | None) -> tuple[list[Entry], int | None]:
     """A page of at most `LARGEST_PAGE` and one event's bytes, and the position before which the next one begins."""
     found: list[Entry] = []
-    before, size = query.before, 0
-    since, until, as_of = _seconds(query.since), _seconds(query.until), _seconds(query.as_of)
+    size = 0
+    since, until, as_of = seconds(query.since), seconds(query.until), seconds(query.as_of)
     while len(found) < query.limit:
         wanted = min(_READ, query.limit - len(found))
         entries = await log.read(user, before=before, limit=wanted, type=query.type, since=since, until=until, as_of=as_of)
@@ -112,6 +117,6 @@ def activity_event(entry: Entry, *, shown: bool) -> ActivityEvent:
     )
 
 
-def _seconds(moment: datetime | None) -> float | None:
+def seconds(moment: datetime | None) -> float | None:
     """In Unix seconds, of the years that a clock in UTC can show."""
     return None if moment is None else min(max(moment.timestamp(), 0.0), _LATEST)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from activity.dead import Broker, LetterState
+from activity.dead import ActionRow, Broker, LetterState
 from activity.events import Refused, rfc3339
+from activity.letters import ActionStory, action_story
 from activity.redelivery import Trial, difference, draft
 from console.masking import mask_text
-from store.deadletters import ActionRow, LetterGroup, LetterHistory, LetterRow, What
+from store.deadletters import LetterGroup, LetterHistory, LetterRow
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,15 +47,6 @@ class LetterLine(msgspec.Struct, frozen=True):
     changed: str
 
 
-class ActionView(msgspec.Struct, frozen=True):
-    """What somebody did with a letter."""
-
-    what: What
-    by: str
-    at: str
-    note: str
-
-
 class LetterView(msgspec.Struct, frozen=True):
     """A letter and what was done with it, oldest first. `partition` and `offset` say where it stood on a topic; `job` and
     `attempt` which job it is. `edited` is sent in place of `payload`; `difference` is a unified diff, by lines.
@@ -73,7 +65,7 @@ class LetterView(msgspec.Struct, frozen=True):
     user: str
     first_seen: str
     changed: str
-    actions: list[ActionView]
+    actions: list[ActionStory]
     masked: bool
     key: Content | None = None
     headers: list[tuple[str, Content | None]] = []
@@ -151,8 +143,14 @@ def verdict(trial: Trial) -> Verdict:
     return Verdict(accepted=True, problem=None, notes=trial.notes)
 
 
-def _actions(found: Sequence[ActionRow], *, shown: bool) -> list[ActionView]:
-    return [ActionView(one.what, one.by, rfc3339(one.at), one.note if shown else mask_text(one.note)) for one in found]
+def masked_actions(actions: Sequence[ActionStory]) -> list[ActionStory]:
+    """Without addresses in the notes."""
+    return [msgspec.structs.replace(one, note=mask_text(one.note)) for one in actions]
+
+
+def _actions(found: Sequence[ActionRow], *, shown: bool) -> list[ActionStory]:
+    actions = [action_story(one) for one in found]
+    return actions if shown else masked_actions(actions)
 
 
 def _content(value: bytes | None) -> Content | None:

@@ -1,21 +1,20 @@
 """The dead letters of both brokers, and what people did with them. See `store.interfaces`: `Intake`, `LetterList`, `Desk`."""
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, case, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activity.dead import DeadLetter, LetterState
+from activity.dead import ActionRow, DeadLetter, LetterState, What
 from activity.jobs import Job
 from store.change import plain
 from store.connection import Database
 from store.ledger import Ledger
 from store.schema import dead_letter, desk_action
 
-What = Literal["edited", "replayed", "discarded", "reopened"]
 MISSING: Final = "there is no such dead letter"
 
 
@@ -25,16 +24,6 @@ class LetterRow(DeadLetter, frozen=True, kw_only=True):
     state: LetterState = "open"
     edited: bytes | None = None
     changed: float = 0.0
-
-
-class ActionRow(msgspec.Struct, frozen=True):
-    """What somebody did with a letter; `number` counts from 1. Undoing a discard is `reopened`."""
-
-    number: int
-    at: float
-    by: str
-    what: What
-    note: str
 
 
 class LetterHistory(msgspec.Struct, frozen=True):
@@ -155,9 +144,9 @@ class DeadLetters:
     def _where(self, query: Select[Any], wanted: Wanted) -> Select[Any]:
         for name in ("state", "reason", "origin"):
             if (value := getattr(wanted, name)) is not None:
-                query = query.where(dead_letter.c[name] == _cut(value))
+                query = query.where(dead_letter.c[name] == cut(value))
         if wanted.user is not None:
-            query = query.where(dead_letter.c.user_id == _cut(wanted.user))
+            query = query.where(dead_letter.c.user_id == cut(wanted.user))
         if wanted.since is not None:
             query = query.where(dead_letter.c.first_seen >= wanted.since)
         if wanted.text:
@@ -211,14 +200,15 @@ _TAKES: Final = {
 }
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """`text` as a column with an index holds it."""
     return plain(text)[:_LONGEST]
 
 
 def _values(letter: DeadLetter) -> dict[str, Any]:
     texts = {"message_id": letter.message_id, "job": letter.job, "reason": letter.reason, "user_id": letter.user}
     return {
-        **{name: _cut(text) for name, text in texts.items()},
+        **{name: cut(text) for name, text in texts.items()},
         "id": letter.id,
         "broker": letter.broker,
         "origin": letter.origin,

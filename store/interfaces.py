@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from activity.claims import Answer, Claim
-from activity.dead import DeadLetter
+from activity.dead import DeadLetter, DeskEntry
 from activity.jobs import Job, JobState
 from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome
@@ -173,6 +173,25 @@ class LetterList(Protocol):
 
     async def groups(self, wanted: Wanted) -> list[LetterGroup]:
         """The letters that are wanted, counted by reason, then origin."""
+
+
+class UserLetters(Protocol):
+    """The dead letters of a user, for their timeline. Raises Unreachable while the store is away."""
+
+    async def of_user(
+        self,
+        user: str,
+        *,
+        limit: int = 100,
+        after: tuple[float, str] | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> list[DeskEntry]:
+        """At most `limit` letters, newest first, that died from `since` on and before `until` (Unix seconds); `after`:
+        when the last one of the page before died, and its id."""
+
+    async def of_jobs(self, user: str, jobs: Sequence[str]) -> dict[str, str]:
+        """The id of the newest letter of each of `user`'s `jobs` that has one."""
 
 
 class Desk(Protocol):

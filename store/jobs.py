@@ -58,10 +58,10 @@ class Jobs:
         async with self._database.reading() as connection:
             mine = select(job.c.id, job.c.source, job.c.event_id).where(job.c.user_id == user)
             found = [id for id, source, event_id in await connection.execute(mine) if (source, event_id) in wanted]
-            for some in _parts(sorted({*found, *ids})):
+            for some in parts(sorted({*found, *ids})):
                 rows |= {row.id: JobRow(*row) for row in await connection.execute(select(job).where(job.c.id.in_(some)))}
             attempts = defaultdict[str, list[AttemptRow]](list)
-            for some in _parts(list(rows)):
+            for some in parts(list(rows)):
                 for row in await connection.execute(_ATTEMPTS.where(attempt.c.job_id.in_(some))):
                     attempts[row.job_id].append(_attempt_row(row))
         return [JobHistory(row, attempts[id]) for id, row in rows.items()]
@@ -71,7 +71,7 @@ class Jobs:
         found: dict[str, Known] = {}
         query = select(job.c.id, job.c.state, job.c.attempt)
         async with self._database.reading() as connection:
-            for some in _parts(ids):
+            for some in parts(ids):
                 rows = await connection.execute(query.where(job.c.id.in_(some)))
                 found |= {id: Known(state, attempt) for id, state, attempt in rows}
         return found
@@ -123,5 +123,6 @@ def _attempt_row(row: Row[*tuple[Any, ...]]) -> AttemptRow:
     return AttemptRow(job_id, number, owner, started, finished, read_outcome(detail))
 
 
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """`ids`, so many at a time as one statement looks up."""
     return (ids[start : start + _LOOKUP] for start in range(0, len(ids), _LOOKUP))

@@ -20,6 +20,7 @@ from store.log import ActivityLog
 from store.migrating import upgrade
 from store.schedule import Schedule
 from store.switches import Switches
+from store.userletters import LettersByUser
 
 PREPARE_TIMEOUT: Final = 120.0
 """Seconds to wait for another process that changes the tables."""
@@ -35,6 +36,7 @@ class Store:
         self.schedule = Schedule(database)
         self.switches = Switches(database)
         self.letters = DeadLetters(database)
+        self.user_letters = LettersByUser(database)
 
     async def answers(self) -> None:
         """Raises Unreachable if the store is away."""

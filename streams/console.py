@@ -57,7 +57,7 @@ class ConsolePart:
         access = Access(settings.api_token)
         members = UsersMembership(self._app, self._users, settings)
         users = Table(names.USERS, members, self._peers, settings.gap_timeout)
-        timelines = Timelines(store.log, store.jobs, CurrentRules(settings).read, users.state)
+        timelines = Timelines(store.log, store.jobs, store.user_letters, CurrentRules(settings).read, users.state)
         redelivery = worker_redelivery(self._app, settings, store)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
         look = partial(snapshot, self._observer)

@@ -5,14 +5,13 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from activity.timeline import attempt_story
-from console.activity import ActivityQuery
 from console.jobs import JobsQuery, job_view, list_page
 from console.masking import mask_text
 from console.pages.frame import Frame
 from console.pages.rendering import quoted
 from console.problems import not_found
-from console.routes import Call, NoQuery, Page
-from console.timeline import Timelines, shown_to
+from console.routes import Call, Cursor, NoQuery, Page
+from console.timeline import TimelineQuery, Timelines, shown_to
 from store.interfaces import JobList
 
 
@@ -22,10 +21,10 @@ class FindQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
 
 
-class TimelineQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`before`: only events at lower positions."""
+class TimelinePageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`cursor`: what comes after the page before."""
 
-    before: int | None = None
+    cursor: Cursor | None = None
 
 
 def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList) -> list[Page]:
@@ -34,10 +33,10 @@ def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList) -> list[Page]:
     async def find(call: Call[FindQuery, None]) -> web.Response:
         return web.Response(status=303, headers={"Location": f"/users/{quoted(call.query.id.strip())}"})
 
-    async def timeline(call: Call[TimelineQuery, None]) -> str:
-        found = await timelines.read(call.path["id"], ActivityQuery(before=call.query.before))
+    async def timeline(call: Call[TimelinePageQuery, None]) -> str:
+        found = await timelines.read(call.path["id"], TimelineQuery(cursor=call.query.cursor))
         shown = shown_to(found, trusted=call.trusted)
-        return frame.show("timeline.html", call, "", timeline=shown, paged=call.query.before is not None)
+        return frame.show("timeline.html", call, "", timeline=shown, paged=call.query.cursor is not None)
 
     async def list_jobs(call: Call[JobsQuery, None]) -> str:
         page = await list_page(jobs, call.query, shown=call.trusted)
@@ -54,7 +53,7 @@ def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList) -> list[Page]:
 
     return [
         Page("/users", find, query=FindQuery),
-        Page("/users/{id}", timeline, query=TimelineQuery),
+        Page("/users/{id}", timeline, query=TimelinePageQuery),
         Page("/jobs", list_jobs, query=JobsQuery),
         Page("/jobs/{id}", show_job),
     ]

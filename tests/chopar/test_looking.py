@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from activity.claims import Claim
+from activity.dead import DeadLetter
 from activity.events import log_value
 from activity.jobs import Job
 from activity.outcomes import Dead, Retry, Sent
@@ -72,7 +74,7 @@ def test_the_timeline_says_why_there_is_a_mail_and_why_not(folder: Path) -> None
     """Without a worker all is said but what waits."""
     settings = {"data_dir": str(folder), "rules": str(ROOT / "rules.toml"), "templates": str(ROOT / "templates"), "web_port": "1"}
     found = document("timeline", "u-1", "--limit", "5", **settings)
-    assert [event["position"] for event in found["events"]] == [5, 4, 3, 2, 1]
+    assert [event["position"] for event in found["entries"]] == [5, 4, 3, 2, 1]
     assert (found["waiting"], [problem.split(" (")[0] for problem in found["problems"]]) == (
         None,
         ["what waits for u-1 can't be told now: no worker at http://127.0.0.1:1"],
@@ -83,6 +85,33 @@ def test_the_timeline_says_why_there_is_a_mail_and_why_not(folder: Path) -> None
     assert "welcome to anna@example.com: given up after attempt 1 (refused): 550 no" in result.stdout
     assert "attempt 1  2026-02-25 06:13:20  dead  550 no" in result.stdout
     assert "\x1b" not in result.stdout
+
+
+def test_the_timeline_has_what_was_refused_page_by_page(folder: Path) -> None:
+    settings = {"data_dir": str(folder), "rules": str(ROOT / "rules.toml"), "templates": str(ROOT / "templates"), "web_port": "1"}
+    refused = DeadLetter(
+        id="l-1", broker="kafka", origin="activity.events", reason="not-json", problem="\x1b[2J", user="u-1", first_seen=CLOCK - 1
+    )
+    dead = replace(refused, id="l-2", origin="email.transactional", job="j-2", first_seen=CLOCK + 1e8)
+
+    async def fill() -> None:
+        async with open_store(f"sqlite:///{folder / 'chopar.db'}") as store:
+            await store.letters.take([refused, dead])
+            assert await store.letters.discard("l-1", "ann", "a test of ours", CLOCK + 9) is None
+
+    _run(fill())
+    first = document("timeline", "u-1", "--limit", "3", **settings)
+    rest = document("timeline", "u-1", "--cursor", first["next"], **settings)
+    found = [one.get("position") or one["id"] for one in (*first["entries"], *rest["entries"])]
+    assert (found, rest["next"]) == (["l-2", 5, 4, 3, 2, 1, "l-1"], None)
+    result = chopar("timeline", "u-1", settings=settings)
+    assert "a mail was given up; it waits at the desk for a person" in result.stdout
+    assert "an event was refused and is not in the log; discarded by ann" in result.stdout
+    assert "discarded by ann  a test of ours" in result.stdout
+    assert "job j-2  letter l-2" in result.stdout
+    assert "\x1b" not in result.stdout
+    wrong = chopar("timeline", "u-1", "--cursor", "7", settings=settings)
+    assert (wrong.returncode, "--cursor: this is no cursor" in wrong.stderr) == (1, True)
 
 
 def test_the_log_is_given_page_by_page_newest_first(folder: Path) -> None:

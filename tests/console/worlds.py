@@ -20,6 +20,7 @@ from store.ledger import Settlement
 from store.log import Entry
 from tests.activity.examples import event, value
 from tests.activity.test_rules import bulk, parsed, rule
+from tests.store.desk import MemoryLetters
 from tests.store.fakes import MemoryLedger, MemoryLog
 
 USER = "u/1 é"
@@ -36,10 +37,11 @@ class World:
     def __init__(self, user: str = USER) -> None:
         self.user = user
         self.log, self.ledger = MemoryLog(), MemoryLedger("resend")
+        self.letters = MemoryLetters(self.ledger)
         self.broken = False
 
     def timelines(self) -> Timelines:
-        return Timelines(self.log, self.ledger, self._rules, self._state)
+        return Timelines(self.log, self.ledger, self.letters, self._rules, self._state)
 
     def routes(self) -> list[Route]:
         return [*timeline_routes(self.timelines()), *activity_routes(self.log), *job_routes(self.ledger)]

@@ -5,14 +5,14 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from activity.dead import DeadLetter, LetterState
+from activity.dead import ActionRow, DeadLetter, DeskEntry, LetterState, What
 from activity.jobs import Job
-from store.deadletters import MISSING, ActionRow, LetterGroup, LetterHistory, LetterRow, Wanted, What
+from store.deadletters import MISSING, LetterGroup, LetterHistory, LetterRow, Wanted
 from tests.store.fakes import MemoryLedger
 
 
 class MemoryLetters:
-    """See `Intake`, `LetterList` and `Desk` in `store.interfaces`."""
+    """See `Intake`, `LetterList`, `UserLetters` and `Desk` in `store.interfaces`."""
 
     def __init__(self, ledger: MemoryLedger) -> None:
         self._ledger = ledger
@@ -42,6 +42,27 @@ class MemoryLetters:
         for letter in self._wanted(wanted):
             found.setdefault((letter.reason, letter.origin), []).append(letter)
         return [_group(*group, of_group) for group, of_group in sorted(found.items())]
+
+    async def of_user(
+        self,
+        user: str,
+        *,
+        limit: int = 100,
+        after: tuple[float, str] | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> list[DeskEntry]:
+        mine = sorted(self._wanted(Wanted(user=user, since=since)), key=_place, reverse=True)
+        found = [one for one in mine if (after is None or _place(one) < after) and (until is None or one.first_seen < until)]
+        names = [name for name in DeskEntry.__struct_fields__ if name != "actions"]
+        return [
+            DeskEntry(**{name: getattr(one, name) for name in names}, actions=list(self._actions[one.id]))
+            for one in found[:limit]
+        ]
+
+    async def of_jobs(self, user: str, jobs: Sequence[str]) -> dict[str, str]:
+        mine = sorted(self._wanted(Wanted(user=user)), key=_place)
+        return {one.job: one.id for one in mine if one.job in jobs}
 
     async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
         return self._act(id, "edited", by, note, now, edited=payload)

@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from activity.claims import Claim, Go, Over
-from activity.dead import DeadLetter
+from activity.dead import DeadLetter, DeskEntry
 from activity.jobs import decode_job
 from activity.outcomes import Dead, Sent
 from store.deadletters import MISSING, LetterGroup, LetterRow, Wanted
-from store.interfaces import Desk, Intake, JobList, LetterList, Schedule
+from store.interfaces import Desk, Intake, JobList, LetterList, Schedule, UserLetters
 from store.ledger import Settlement
 from store.opening import Store
 from tests.store.conftest import FullLedger
@@ -44,7 +44,9 @@ class Kept:
 
     def __init__(self, store: Store | None) -> None:
         fake = MemoryLedger("resend")
-        self.desk: FullDesk = MemoryLetters(fake) if store is None else store.letters
+        letters = MemoryLetters(fake)
+        self.desk: FullDesk = letters if store is None else store.letters
+        self.of_users: UserLetters = letters if store is None else store.user_letters
         self.ledger: FullLedger = fake if store is None else store.ledger("resend")
         self.jobs: JobList = fake if store is None else store.jobs
         self.schedule: Schedule = fake if store is None else store.schedule
@@ -133,6 +135,36 @@ async def test_a_page_follows_a_letter_that_is_no_longer_wanted(kept: Kept) -> N
     assert await kept.desk.discard("l-1", "ann", "", 9.0) is None
     page = await kept.desk.letters(Wanted(state="open"), after="l-1", oldest_first=True)
     assert [row.id for row in page] == ["l-2", "l-3"]
+
+
+async def test_a_users_letters_come_page_by_page_with_what_was_done(kept: Kept) -> None:
+    letters = [replace(LETTER, id=f"l-{number}", first_seen=float(number // 2)) for number in range(7)]
+    await kept.desk.take([*letters, replace(LETTER, id="l-9", user="u-2")])
+    assert await kept.desk.edit("l-3", b"{}", "ann", "typo", 11.0) is None
+    assert await kept.desk.discard("l-3", "bob", "", 12.0) is None
+    found: list[DeskEntry] = []
+    while page := await kept.of_users.of_user(
+        "u-1", limit=3, after=(found[-1].first_seen, found[-1].id) if found else None, since=0.0, until=3.0
+    ):
+        found += page
+    assert [one.id for one in found] == ["l-5", "l-4", "l-3", "l-2", "l-1", "l-0"]
+    told = {one.id: one for one in found}
+    assert (told["l-2"].reason, told["l-2"].problem, told["l-2"].offset) == (LETTER.reason, LETTER.problem, 2**40)
+    assert (told["l-3"].state, told["l-2"].state, told["l-2"].actions) == ("discarded", "open", [])
+    assert [(one.number, one.at, one.by, one.what, one.note) for one in told["l-3"].actions] == [
+        (1, 11.0, "ann", "edited", "typo"),
+        (2, 12.0, "bob", "discarded", ""),
+    ]
+    assert [one.id for one in await kept.of_users.of_user("u-1", since=2.5)] == ["l-6"]
+    assert await kept.of_users.of_user("nobody") == []
+
+
+async def test_a_job_has_its_newest_letter(kept: Kept) -> None:
+    jobs = (("l-1", "j-1", 2.0), ("l-2", "j-1", 1.0), ("l-3", "j-2", 1.0), ("l-4", "", 1.0))
+    await kept.desk.take([replace(LETTER, id=id, job=job, first_seen=died) for id, job, died in jobs])
+    await kept.desk.take([replace(LETTER, id="l-5", job="j-3", user="u-2")])
+    assert await kept.of_users.of_jobs("u-1", ["j-1", "j-3", "j-4"]) == {"j-1": "l-1"}
+    assert await kept.of_users.of_jobs("u-1", []) == {}
 
 
 async def test_who_did_what_and_when_is_kept_in_order(kept: Kept) -> None:

@@ -161,6 +161,6 @@ async def test_before_a_worker_has_joined_it_is_alive_and_tells_what_the_store_k
             assert (told.status, told.headers["Retry-After"]) == (503, "1")
         assert (await client.get("/api/users/u-1/activity")).status == 200
         timeline = await (await client.get("/api/users/u-1/timeline")).json()
-        assert (timeline["events"], timeline["waiting"]) == ([], None)
+        assert (timeline["entries"], timeline["waiting"]) == ([], None)
         assert timeline["problems"] == ["what waits for u-1 can't be told now: partitions are moving between the workers"]
         assert "chopar_events_read" in await (await client.get("/metrics")).text()

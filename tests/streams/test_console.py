@@ -119,7 +119,7 @@ async def both_tell(first: Asked, second: Asked, users: list[str], run: str) -> 
             assert [source["next_sequence"] for source in entry["state"]["sources"]] == [4]
             owners[user] = entry["worker"]
             timeline = await worker.settled("api", "users", user, "timeline")
-            assert ([event["position"] for event in timeline["events"]], timeline["problems"]) == ([3, 2, 1], [])
+            assert ([event["position"] for event in timeline["entries"]], timeline["problems"]) == ([3, 2, 1], [])
         assert set(owners.values()) == {first.url, second.url}
         assert (await worker.get("api", "tables", "users", f"{run}-nobody"))[0] == 404
     return owners

@@ -10,7 +10,7 @@ from activity.dead import DeadLetter
 from activity.ledger import AttemptRow, JobHistory
 from activity.names import DEAD_QUEUE
 from activity.outcomes import Dead
-from console.pages.rendering import rate, runs
+from console.pages.rendering import quoted, rate, runs
 from console.pages.snapshot import Snapshot
 from console.tables import Share
 from store.deadletters import LetterGroup
@@ -116,6 +116,22 @@ async def test_a_timeline_tells_the_whole_story() -> None:
         assert "a***@shop.example" in hidden.text
         response = await client.get("/users", params={"id": f" {USER} "}, allow_redirects=False)
         assert (response.status, response.headers["Location"]) == (303, "/users/u%2F1%20%C3%A9")
+
+
+async def test_a_timeline_leads_to_the_desk_and_runs_nothing_of_what_was_refused() -> None:
+    world = World()
+    job = await world.attempted(await world.logged(1), Dead("no-such-user"))
+    await world.letters.take([
+        replace(LETTER, id=ID, reason=SCRIPT, problem=SCRIPT, user=USER, job=ID, origin=SCRIPT, first_seen=9.0),
+        replace(LETTER, id="l-2", user=USER, job=job.id, first_seen=8.0),
+    ])  # fmt: skip
+    assert await world.letters.discard(ID, SCRIPT, SCRIPT, 10.0) is None
+    async with showing(world) as client:
+        read = await page(client, "/users/u%2F1%20%C3%A9", headers=bearer())
+        check(read)
+        assert read.text.count(SCRIPT) >= 4
+        links = [one["href"] for one in read.all("a")]
+        assert (links.count(f"/dead-letters/{quoted(ID)}"), links.count("/dead-letters/l-2")) == (1, 2)
 
 
 async def test_the_overview_is_streamed_as_it_changes() -> None:
