@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> str:
         async with open_store(f"sqlite:///{tmp_path / 'chopar.db'}") as store:
             ledger = store.ledger("resend")
             jobs = [job("late", NOW + 7200), job("soon", NOW + 3600, "u-2"), job("again"), job("sending"), job("sent")]
-            await ledger.claim([Claim(one, 1, "me", NOW + 600) for one in jobs], NOW)
+            await ledger.claim([Claim(one, 1, "me", NOW + 7200) for one in jobs], NOW)
             await ledger.settle([Settlement(job("again"), 1, "me", NOW, Retry("451 not now"))], NOW)
             await ledger.settle([Settlement(job("sent"), 1, "me", NOW, Sent("250 kept"))], NOW)
 
