@@ -12,6 +12,7 @@ from benchmarks.stream.latency import Latency
 from benchmarks.stream.side import Run
 
 OURS = "chopar"
+TWO_OF_OURS = "chopar, 2 workers"
 
 
 class Results:
@@ -58,6 +59,7 @@ def targets(results: Results) -> list[Target]:
         Target("events/s, ÷ Bytewax", 2.0, spread(ratios(few, OURS, "Bytewax"))),
         Target("events/s, ÷ vanilla Faust", 40.0, spread(ratios(few, OURS, "Faust"))),
         Target("events/s, ÷ Kafka Streams, 100,000 users", 2.0, spread(ratios(many, OURS, "Kafka Streams"))),
+        Target("2 workers, ÷ 1 worker", 1.7, spread(ratios(few, TWO_OF_OURS, OURS))),
         Target("archiver, ÷ a bare bulk insert", 0.8, spread(one["chopar"] / one["bare"] for one in results.archiver)),
         Target("notifier, ÷ a windowed confirmed publish", 0.9, spread(one["chopar"] / one["bare"] for one in results.notifier)),
         Target("latency p50, ÷ a bare aiokafka loop's", 1.5, _latency_ratio(results.latency, "p50"), at_most=True),
