@@ -126,7 +126,7 @@ async def test_a_fault_of_ours_is_logged_and_not_shown(caplog: pytest.LogCapture
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Server": "chopar",
 }

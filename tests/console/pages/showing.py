@@ -1,7 +1,8 @@
 """Pages over fakes: an installation where all is well, what differs in it, and a reader of the HTML that comes."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from html.parser import HTMLParser
 from typing import Any
 
@@ -11,7 +12,6 @@ from msgspec.structs import replace
 from activity.names import APP, BULK_QUEUE, DEAD, EVENTS, LOG, NOTIFY_APP
 from activity.pace import Look, Reader, Standing, pace
 from console.access import Access
-from console.observing import Observer
 from console.pages.frame import problem_page
 from console.pages.routes import Pages, page_routes
 from console.pages.snapshot import Books, Snapshot
@@ -59,18 +59,34 @@ def with_reader(changed: Reader) -> Snapshot:
     return replace(WELL, readers=[changed if one.agent == changed.agent else one for one in READERS])
 
 
+class Changing:
+    """What the overview sees: a snapshot, until it is told another."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot, self._changed = snapshot, asyncio.Event()
+
+    def tell(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def look(self) -> Snapshot:
+        return self._snapshot
+
+    async def change(self, within: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), within)
+
+
 @asynccontextmanager
 async def showing(
-    world: World | None = None, desk: MemoryDesk | None = None, snapshot: Snapshot = WELL, token: str | None = TOKEN
+    world: World | None = None, desk: MemoryDesk | None = None, snapshot: Snapshot | Changing = WELL, token: str | None = TOKEN
 ) -> AsyncIterator[Any]:
     """A client of all pages."""
     world, desk = world or World(), desk or MemoryDesk()
-
-    async def look() -> Snapshot:
-        return snapshot
-
+    seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
-    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, look, Observer({}).change)
+    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change)
     application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client
