@@ -71,8 +71,15 @@ class Lab:
                 await producer.send_and_wait(topic, value.encode(), key=key and key.encode(), partition=partition)
 
     async def everything(self, topic: str, **options: Any) -> list[ConsumerRecord]:
-        """All that lies in a topic, as a consumer without a group sees it."""
-        async with self.consumer(topic, **options) as consumer:
+        """All that lies in a topic, as a consumer without a group sees it, once no transaction is open any more.
+
+        The broker answers that one has ended before it has marked the end on each partition.
+        """
+        async with self.consumer(topic, **options) as consumer, self.consumer(topic) as impatient:
+            partitions = list(consumer.assignment())
+            async with asyncio.timeout(PATIENCE):
+                while await consumer.end_offsets(partitions) != await impatient.end_offsets(partitions):  # noqa: ASYNC110  (the broker tells nobody)
+                    await asyncio.sleep(0.05)
             return await to_end(consumer)
 
 
