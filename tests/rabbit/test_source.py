@@ -189,9 +189,11 @@ async def test_a_consumer_that_is_gone_without_a_word_is_missed(
         bulk, consumer = source._consumers[-1]
         await (await source._channel.get_underlay_channel()).basic_cancel(consumer)
         await publisher.publish([make_job(2, job_class="bulk")])
-        assert ids(await take(source, 1)) == [make_job(2).id]
+        in_hand += (second := await take(source, 1))
+        assert ids(second) == [make_job(2).id]
         await publisher.publish([make_job(3)])
-        assert ids(await take(source, 1)) == [make_job(3).id]
+        in_hand += (third := await take(source, 1))
+        assert ids(third) == [make_job(3).id]
         await source.acknowledge(in_hand)
         async with asyncio.timeout(WITHIN):  # one that was cancelled counts until all that it has is acknowledged
             while await counts(channel) != [(1, 0), (1, 0)]:  # noqa: ASYNC110
