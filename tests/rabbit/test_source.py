@@ -186,10 +186,10 @@ async def test_a_consumer_that_is_gone_without_a_word_is_missed(
         await publisher.publish([make_job(1)])
         in_hand = await take(source, 1)
         assert source._channel is not None
-        (consumer,) = [
-            tag for queue, tag in source._consumers if queue.name == BULK_QUEUE
-        ]  # a slow start may have renewed the other
-        await (await source._channel.get_underlay_channel()).basic_cancel(consumer)
+        async with asyncio.timeout(WITHIN):  # the first job may come before the other queue is consumed from
+            while not (found := [tag for queue, tag in source._consumers if queue.name == BULK_QUEUE]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await (await source._channel.get_underlay_channel()).basic_cancel(found[0])
         await publisher.publish([make_job(2, job_class="bulk")])
         in_hand += (second := await take(source, 1))
         assert ids(second) == [make_job(2).id]
