@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST_WORKERS ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: setup system check format test mailpit chaos chaos-mail demo email-queue activity-log worker-pool docs pictures bench bench-stream \
+.PHONY: setup system browser check format test mailpit chaos chaos-mail demo email-queue activity-log worker-pool docs pictures bench bench-stream \
 	bench-jobs bench-growth bench-lock lock clean
 
 setup: .venv/installed
@@ -17,16 +17,25 @@ setup: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# What comes from Debian: only what is missing; the brokers only where there is no Docker to run them in.
+# What comes from Debian: only what is missing, and only where there is no Docker to run the brokers in.
 system:
 	@missing=; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
-	command -v "$${CHOPAR_CHROMIUM:-chromium}" >/dev/null || missing="$$missing chromium"; \
 	docker info >/dev/null 2>&1 || { \
 		[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "$$CHOPAR_RABBIT_URL" ] || missing="$$missing rabbitmq-server"; \
 		command -v mvn >/dev/null || [ -n "$$CHOPAR_KAFKA_URL$$CHOPAR_MAVEN_URL" ] || missing="$$missing maven"; }; \
-	[ -z "$$missing" ] || { echo "installing from Debian:$$missing"; \
-		$(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
+	$(install)
+
+# The browser that the tests drive; nothing else needs it.
+browser:
+	@missing=; \
+	command -v "$${CHOPAR_CHROMIUM:-chromium}" >/dev/null || missing=" chromium"; \
+	$(install)
+
+define install
+[ -z "$$missing" ] || { echo "installing from Debian:$$missing"; \
+	$(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null; }
+endef
 
 check: setup docs
 	$(BIN)/ruff format --check .
@@ -43,7 +52,7 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: setup
+test: setup browser
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 # What a real mail server makes of the mails; the first time Go builds it.
@@ -62,7 +71,7 @@ demo: setup
 	$(BIN)/chopar demo $(ARGS)
 
 # The pages as docs/pictures shows them, with invented data; after a change of a page.
-pictures: setup
+pictures: setup browser
 	$(BIN)/python -m tests.console.pages.pictures
 
 # The mini-projects; docs/learn says what each shows.

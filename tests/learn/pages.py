@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -81,7 +82,9 @@ def run(command: str, kafka_url: str, rabbit_url: str, folder: Path) -> "subproc
     """Runs a command as a person in the repository would, on these brokers."""
     surrounding = {name: value for name, value in os.environ.items() if not name.startswith("CHOPAR_")}
     brokers = {"CHOPAR_KAFKA_URL": kafka_url, "CHOPAR_RABBIT_URL": rabbit_url, "CHOPAR_DATA_DIR": str(folder)}
-    program, *arguments = shlex.split(command)
+    words = shlex.split(command, comments=True)
+    given = dict(word.split("=", 1) for word in takewhile(lambda word: re.match(r"[A-Z_]+=", word), words))
+    program, *arguments = words[len(given) :]
     binaries = Path(sys.executable).parent
     programs = {
         "make": ["make", "--no-print-directory", "--old-file=.venv/installed", f"BIN={binaries}"],
@@ -90,7 +93,7 @@ def run(command: str, kafka_url: str, rabbit_url: str, folder: Path) -> "subproc
     return subprocess.run(
         [*programs[program], *arguments],
         cwd=ROOT,
-        env={**surrounding, **brokers},
+        env={**surrounding, **brokers, **given},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,9 +1,11 @@
 """What the lessons say that a command prints is what it prints."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.learn.conftest import Runner
-from tests.learn.pages import LEARN, Example, examples, matches
+from tests.learn.pages import LEARN, Example, blocks, examples, matches, run
 
 PAGES = sorted(LEARN.glob("*.md"))
 ALL = [example for page in PAGES for example in examples(page)]
@@ -14,6 +16,16 @@ def test_a_command_prints_what_its_page_says(example: Example, runner: Runner) -
     result = runner(example.command)
     assert result.returncode == 0, result.stderr
     assert matches(example, result.stdout), f"{example.name} prints\n{result.stdout}"
+
+
+def test_a_failpoint_kills_and_what_was_left_is_done(kafka_url: str, rabbit_url: str, learn_folder: Path) -> None:
+    (block,) = [block for block in blocks(LEARN / "failing.md") if block.startswith("FAILPOINT=")]
+    killed, again = (run.__wrapped__(line, kafka_url, rabbit_url, learn_folder) for line in block.splitlines())
+    assert "Killed" in killed.stderr
+    assert killed.returncode != 0
+    assert "the log of" not in killed.stdout
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("the log of") == 2
 
 
 def test_every_lesson_and_project_has_one() -> None:
