@@ -74,6 +74,27 @@ async def test_what_is_done_is_committed_at_the_end(kafka_url: str) -> None:
     assert reader.values == list(range(1, 101))
 
 
+async def test_before_partitions_move_what_is_in_hand_is_waited_for(kafka_url: str) -> None:
+    """Else its states would be written when another worker has the partition. Faust sees nothing of it: it has acknowledged."""
+    lab = await Lab(kafka_url).create()
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def held(chunk: Chunk) -> None:
+        begun.set()
+        await may_end.wait()
+        chunk.done()
+
+    async with lab.running(held) as app:
+        await lab.send(values(1, 1))
+        await asyncio.wait_for(begun.wait(), 60)
+        waiting = asyncio.create_task(app.consumer.wait_empty())
+        done, _ = await asyncio.wait({waiting}, timeout=1.0)
+        may_end.set()
+        await waiting
+        assert not done, "it did not wait"
+    assert await lab.committed() == 1
+
+
 async def test_what_waits_for_an_agent_waits_as_one_chunk(kafka_url: str) -> None:
     """A worker that fell behind with chunks of one record each would else never catch up."""
     lab = await Lab(kafka_url).create()
