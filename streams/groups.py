@@ -22,6 +22,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from activity import names
 from activity.errors import InUse, Mismatch, Unreachable
+from activity.pace import Bounds
 from activity.settings import PREFIX, Settings
 from streams.topics import kafka_address
 
@@ -53,13 +54,6 @@ class Group(msgspec.Struct, frozen=True):
         return next((member for member in self.members if (topic, partition) in member.partitions), None)
 
 
-class Bounds(msgspec.Struct, frozen=True):
-    """A partition holds the offsets from `begin` to before `end`."""
-
-    begin: int
-    end: int
-
-
 class Groups:
     """What Kafka says about groups and topics. Changes nothing but in `move`. Raises Unreachable when Kafka does not answer."""
 
@@ -82,6 +76,11 @@ class Groups:
         """The offset that the group goes on from, by partition, where it has committed one."""
         found = await self._settled(lambda: self._admin.list_consumer_group_offsets(name))
         return {tp.partition: committed.offset for tp, committed in found.items() if tp.topic == topic and committed.offset >= 0}
+
+    async def topics(self) -> dict[str, int]:
+        """Every topic that Kafka lets us see, by name, with how many partitions it has; without those that are Kafka's own."""
+        described = await self._admin.describe_topics()
+        return {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"] and not one["is_internal"]}
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         """What each partition of `topic` holds. Raises Mismatch if there is no such topic."""

@@ -2,29 +2,42 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
-from activity.names import APP, DEAD, EVENTS, LOG, NOTIFY_APP
-from activity.pace import Look, Reader, Standing, pace
+from activity.names import APP, DEAD, EVENTS, LOG, NOTIFY_APP, USERS_CHANGELOG
+from activity.pace import Look, Reader, Standing, Topic, pace
 from activity.settings import Settings
 from streams.groups import Group, Groups, open_groups
 
 READERS: Final = ((APP, EVENTS, "sequencer"), (APP, LOG, "archiver"), (APP, DEAD, "desk"), (NOTIFY_APP, LOG, "notifier"))
 """Who reads what: group, topic, and the agent in it."""
+OURS: Final = (EVENTS, LOG, DEAD, USERS_CHANGELOG)
 
 
 async def looks(settings: Settings, interval: float) -> AsyncGenerator[list[Reader], None]:
     """How all stand, every `interval` seconds. Raises ChoparError."""
-    async with open_groups(settings) as groups:
-        before = await look_at(groups)
-        while True:
-            await asyncio.sleep(interval)
-            after = await look_at(groups)
-            members = {name: await groups.group(name) for name in (APP, NOTIFY_APP)}
-            yield [
-                reader(agent, members[group], topic, before[group, topic], after[group, topic]) for group, topic, agent in READERS
-            ]
-            before = after
+    async with open_groups(settings) as groups, aclosing(watch(groups, interval)) as found:
+        async for readers in found:
+            yield readers
+
+
+async def watch(groups: Groups, interval: float) -> AsyncGenerator[list[Reader], None]:
+    """As `looks`, over a connection that is there."""
+    before = await look_at(groups)
+    while True:
+        await asyncio.sleep(interval)
+        after = await look_at(groups)
+        members = {name: await groups.group(name) for name in (APP, NOTIFY_APP)}
+        yield [reader(agent, members[group], topic, before[group, topic], after[group, topic]) for group, topic, agent in READERS]
+        before = after
+
+
+async def all_topics(groups: Groups) -> list[Topic]:
+    """Chopar's topics in the order of the flow, then the others that Kafka has."""
+    found = await groups.topics()
+    ours = [Topic(name, found.get(name, 0), True, await groups.bounds(name) if name in found else {}) for name in OURS]
+    return ours + [Topic(name, count, False) for name, count in sorted(found.items()) if name not in OURS]
 
 
 async def look_at(groups: Groups) -> dict[tuple[str, str], dict[int, Look]]:
