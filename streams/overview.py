@@ -91,8 +91,11 @@ async def _again(interval: float, ask: Callable[[], Awaitable[T]]) -> AsyncGener
 
 async def _kafka(settings: Settings) -> AsyncGenerator[Kafka, None]:
     async with open_groups(settings) as groups, aclosing(watch(groups, OFTEN)) as found:
+        topics, due = await all_topics(groups), SELDOM
         async for readers in found:
-            yield Kafka(readers, await all_topics(groups))
+            if (due := due - OFTEN) <= 0:
+                topics, due = await all_topics(groups), SELDOM
+            yield Kafka(readers, topics)
 
 
 async def _queues(settings: Settings) -> AsyncGenerator[dict[str, Depth], None]:
