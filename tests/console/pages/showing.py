@@ -14,6 +14,7 @@ from activity.pace import Bounds, Look, Reader, Standing, Topic, pace
 from console.access import Access
 from console.pages.frame import problem_page
 from console.pages.routes import Pages, page_routes
+from console.pages.runs import Runs
 from console.pages.snapshot import Books, Snapshot
 from console.server import create_application
 from console.session import session_routes
@@ -93,10 +94,12 @@ async def showing(
     world, desk = world or World(), desk or MemoryDesk()
     seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
-    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change)
+    runs = Runs()
+    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, runs)
     application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client
+        await runs.close()
 
 
 class Read(HTMLParser):
