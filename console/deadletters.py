@@ -17,7 +17,7 @@ from console.letters import GroupView, LetterLine, LetterView, Verdict
 from console.problems import Problem, bad, not_found
 from console.routes import Call, Endpoint, Limit, NoQuery
 from rabbit.redelivery import Came, Redelivery
-from store.deadletters import MISSING, LetterHistory, LetterRow, Wanted
+from store.deadletters import MISSING, LetterHistory, Wanted
 from store.interfaces import Desk, LetterList
 
 Name = Annotated[str, msgspec.Meta(max_length=500)]
@@ -67,11 +67,13 @@ class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`payload` is sent in place of the original; null takes an edit back."""
+    """`payload` is sent in place of the original; null takes an edit back. `seen`: how many `actions` the letter had when you
+    looked at it; if it has more by now, the edit is refused."""
 
     payload: str | None
     by: Operator = "api"
     note: Note = ""
+    seen: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Replays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,7 +167,7 @@ class _Acting:
         open_ = self._redelivery.open(Wanted(None, wish.reason, wish.origin, wish.user, wish.text, wish.since))
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(call.request)
-        came = self._tried(open_) if wish.dry_run else self._redelivery.replay_all(open_, wish.by, wish.note, wish.per_second)
+        came = self._came(open_, wish)
         try:
             async for one in came:
                 await response.write(_line(one))
@@ -174,10 +176,10 @@ class _Acting:
         await response.write_eof()
         return response
 
-    async def _tried(self, letters: AsyncIterator[LetterRow]) -> AsyncIterator[Came]:
-        async for letter in letters:
-            verdict = views.verdict(await self._redelivery.trial(letter))
-            yield Came(letter.id, verdict.problem, verdict.notes)
+    def _came(self, ids: AsyncIterator[str], wish: Replays) -> AsyncIterator[Came]:
+        if wish.dry_run:
+            return self._redelivery.outlooks(ids)
+        return self._redelivery.replay_all(ids, wish.by, wish.note, wish.per_second)
 
     async def discard(self, call: Call[NoQuery, Signed]) -> LetterView:
         return await self._do(call, self._desk.discard)
@@ -188,7 +190,7 @@ class _Acting:
     async def edit(self, call: Call[NoQuery, Edit]) -> LetterView:
         id, body = call.path["id"], call.body
         payload = None if body.payload is None else compact(body.payload.encode())
-        _refuse(await self._desk.edit(id, payload, body.by, body.note, time()))
+        _refuse(await self._desk.edit(id, payload, body.by, body.note, time(), body.seen))
         return views.letter(await _found(self._letters, id))
 
     async def _do(self, call: Call[NoQuery, Signed], act: Act) -> LetterView:

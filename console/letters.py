@@ -10,7 +10,7 @@ from activity.events import Refused, rfc3339
 from activity.letters import ActionStory, action_story
 from activity.redelivery import Trial, difference, draft
 from console.masking import mask_text
-from store.deadletters import LetterGroup, LetterHistory, LetterRow
+from store.deadletters import LetterGroup, LetterHistory, LetterSummary
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,7 +88,7 @@ def group(found: LetterGroup) -> GroupView:
     return GroupView(found.reason, found.origin, found.open, found.replayed, found.discarded, *times)
 
 
-def line(letter: LetterRow, *, shown: bool = True) -> LetterLine:
+def line(letter: LetterSummary, *, shown: bool = True) -> LetterLine:
     """A letter in a list; who is not shown sees no addresses."""
     return LetterLine(
         letter.id,
@@ -98,7 +98,7 @@ def line(letter: LetterRow, *, shown: bool = True) -> LetterLine:
         letter.origin,
         letter.user,
         letter.job,
-        letter.edited is not None,
+        letter.edited,
         rfc3339(letter.first_seen),
         rfc3339(letter.changed),
     )

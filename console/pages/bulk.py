@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from activity.events import Refused
 from console.access import unauthorized
 from console.masking import mask_text
 from console.pages.frame import Frame
@@ -89,22 +88,21 @@ class _Bulk:
             return await self._show(call, conditions, form=form, said="This worker is still at another group: wait, or stop it.")
         return _see(conditions, id)
 
-    async def _discarded(self, letters: AsyncIterator[Any], by: str, note: str) -> AsyncIterator[Came]:
-        async for letter in letters:
-            yield Came(letter.id, await self._desk.discard(letter.id, by, note, time()))
+    async def _discarded(self, ids: AsyncIterator[str], by: str, note: str) -> AsyncIterator[Came]:
+        async for id in ids:
+            yield Came(id, await self._desk.discard(id, by, note, time()))
 
     async def _count(self, conditions: Mapping[str, str]) -> int:
         return sum(group.open for group in await self._letters.groups(_wanted(conditions)))
 
     async def _try(self, conditions: Mapping[str, str]) -> Tried:
         asked, refused = 0, Counter[str]()
-        async for letter in self._redelivery.open(_wanted(conditions)):
+        async for came in self._redelivery.outlooks(self._redelivery.open(_wanted(conditions))):
+            asked += 1
+            if came.problem is not None:
+                refused[came.problem] += 1
             if asked == MOST_TRIED:
                 break
-            asked += 1
-            found = await self._redelivery.trial(letter)
-            if isinstance(found, Refused):
-                refused[f"{found.reason}: {found.problem}"] += 1
         return Tried(asked, asked - refused.total(), refused)
 
     async def _show(

@@ -120,7 +120,8 @@ class _Pages:
         changed = _edited(found, form)
         if changed is None:
             return "nothing is changed"
-        return await self._desk.edit(found.letter.id, changed, by, note, time())
+        seen = form.get("seen", "")
+        return await self._desk.edit(found.letter.id, changed, by, note, time(), int(seen) if _is_number(seen) else None)
 
     async def _tried(self, found: LetterHistory, form: Mapping[str, str]) -> Said:
         """With what stands in the form, saved or not."""
@@ -134,7 +135,7 @@ class _Pages:
     def _show(self, call: Call[Any, None], found: LetterHistory, said: Said | None, form: Mapping[str, str]) -> str:
         view = views.letter(found, shown=call.trusted)
         text = form.get("payload") or (_draft(found) if call.trusted else None)
-        entered = {"by": form.get("by", ""), "note": form.get("note", "")}
+        entered = {"by": form.get("by", ""), "note": form.get("note", ""), "seen": found.newest}
         return self._frame.show("letter.html", call, "/dead-letters", letter=view, draft=text, said=said, **entered)
 
     async def _found(self, id: str) -> LetterHistory:
@@ -149,6 +150,10 @@ def _field(form: Mapping[str, str], name: str) -> str:
     if len(value) > _LONGEST[name]:
         raise Problem(400, f"at most {_LONGEST[name]} characters", name)
     return value
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _draft(found: LetterHistory) -> str | None:

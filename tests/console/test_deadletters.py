@@ -94,6 +94,15 @@ async def test_it_is_edited_tried_and_replayed_once(client: Any, desk: MemoryDes
     assert actions == [("edited", "ann", "typo"), ("replayed", "bob", "mended")]
 
 
+async def test_the_second_of_two_editors_is_told(client: Any, desk: MemoryDesk) -> None:
+    assert (await post(client, "/l-1/edit", payload="A", by="ann", seen=0)).status == 200
+    status, field, detail = await problem(await post(client, "/l-1/edit", payload="B", by="bob", seen=0))
+    assert (status, field, detail) == (409, "id", "it was edited by ann meanwhile: look again")
+    seen = len((await got(client, "/l-1"))["actions"])
+    assert (await post(client, "/l-1/edit", payload="B", by="bob", seen=seen)).status == 200
+    assert (await post(client, "/l-1/edit", payload="B", seen=-1)).status == 400
+
+
 async def test_an_edit_is_taken_back(client: Any) -> None:
     await post(client, "/l-1/edit", payload="{}")
     assert (await (await post(client, "/l-1/edit", payload=None)).json())["edited"] is None

@@ -10,7 +10,7 @@ from activity.claims import Claim, Go, Over
 from activity.dead import DeadLetter, DeskEntry
 from activity.jobs import decode_job
 from activity.outcomes import Dead, Sent
-from store.deadletters import MISSING, LetterGroup, LetterRow, Wanted
+from store.deadletters import MISSING, LetterGroup, LetterRow, LetterSummary, Wanted
 from store.interfaces import Desk, Intake, JobList, LetterList, Schedule, UserLetters
 from store.ledger import Settlement
 from store.opening import Store
@@ -130,6 +130,16 @@ async def test_pages_have_each_letter_once_from_both_ends(kept: Kept) -> None:
         assert found == ids
 
 
+async def test_a_list_says_of_each_what_a_list_shows(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.edit("l-1", b"{}", "ann", "", 11.0) is None
+    (found,) = await kept.desk.letters(Wanted())
+    shown = LetterSummary("l-1", "open", LETTER.reason, LETTER.problem, LETTER.origin, "u-1", "", True, 10.0, 11.0)
+    assert found == shown
+    await kept.desk.take([replace(LETTER, id="l-2", first_seen=12.0)])
+    assert [one.edited for one in await kept.desk.letters(Wanted())] == [False, True]
+
+
 async def test_a_page_follows_a_letter_that_is_no_longer_wanted(kept: Kept) -> None:
     await kept.desk.take([replace(LETTER, id=f"l-{number}", first_seen=float(number)) for number in range(4)])
     assert await kept.desk.discard("l-1", "ann", "", 9.0) is None
@@ -197,6 +207,20 @@ async def test_only_an_open_letter_can_be_worked_on(kept: Kept) -> None:
     assert await kept.jobs.job("j-1") is None
     assert await kept.desk.edit("l-9", b"", "ann", "", 13.0) == MISSING
     assert len(await kept.did()) == 1
+
+
+async def test_who_has_not_seen_what_was_done_since_is_told(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.edit("l-1", b"A", "ann", "", 11.0, 0) is None
+    told = "it was edited by ann meanwhile: look again"
+    assert await kept.desk.edit("l-1", b"B", "bob", "", 12.0, 0) == told
+    assert await kept.desk.replayed("l-1", "bob", "", 12.0, 0) == told
+    assert await kept.desk.replay_jobs("l-1", [job()], "bob", "", due=12.0, now=12.0, seen=0) == told
+    assert await kept.jobs.job("j-1") is None
+    assert ((await kept.row()).edited, (await kept.row()).state) == (b"A", "open")
+    assert await kept.desk.edit("l-1", b"B", "bob", "", 13.0, 1) is None
+    assert await kept.desk.replayed("l-1", "bob", "", 14.0, 2) is None
+    assert await kept.desk.edit("l-1", b"C", "ann", "", 15.0, 0) == "it was replayed by bob"
 
 
 async def test_a_dead_job_gets_one_more_round_however_often_it_is_replayed(kept: Kept) -> None:
