@@ -102,7 +102,7 @@ cdef class Hand:
     cdef bytes _seen
     cdef list _sources
     cdef _Source _last_source
-    cdef object _last  # the record that was decided last; None: see the next two
+    cdef object _last  # the record that was decided last; None: `_changed` has its offset
     cdef object _changed
     cdef double _touched
 
@@ -195,11 +195,11 @@ cdef class Hand:
 
     def encoded(self):
         """As `activity.hand.Hand.encoded`."""
-        changed = self.changed
+        changed = self._changed if self._last is None else self._last.offset
         if changed is None:
             return None
         if not self._read:
-            return order.encode(self._state, changed, self.touched)
+            return order.encode(self._state, changed, self._touched)
         cdef byte room[ROOM]
         cdef byte *begin = room
         cdef Py_ssize_t most = self._most()
@@ -208,7 +208,7 @@ cdef class Hand:
             if begin == NULL:
                 raise MemoryError
         try:
-            return PyBytes_FromStringAndSize(<char *>begin, self._write(begin, changed, self.touched) - begin)
+            return PyBytes_FromStringAndSize(<char *>begin, self._write(begin, changed, self._touched) - begin)
         finally:
             if begin != room:
                 PyMem_Free(begin)
@@ -288,7 +288,7 @@ cdef class Hand:
             verdict = hand._take(&event, key, value, stamp / <double>1000, ending, log, &released)
             if verdict == UNDECIDED:
                 break
-            hand._last = record
+            hand._last, hand._touched = record, stamp / <double>1000
             logged += verdict == LOGGED
             duplicates += verdict == DUPLICATE
             waiting += verdict == WAITS
@@ -338,7 +338,8 @@ cdef class Hand:
         cdef object held = source.waiting.pop(0)
         self._position += 1
         log.append((user, log_value(held.raw, self._position, "logged", held.since)))
-        remember(source, <const byte *>PyBytes_AS_STRING(held.check))
+        source.recent += held.check
+        source.due += 1
         return 0
 
     cdef Verdict _came_before(self, _Source source, int64_t ago, const byte *check) except? UNDECIDED:
@@ -425,7 +426,7 @@ cdef class Hand:
     @property
     def touched(self):
         """As `activity.hand.Hand.touched`."""
-        return self._touched if self._last is None else self._last.timestamp / 1000
+        return self._touched
 
 
 cdef inline bint is_named(_Source source, const byte *name, Py_ssize_t size):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from activity import order
 from activity.events import Event
-from activity.hand import Hand
+from activity.hand import COMPILED, QUICKEST, Hand, core_of, hand_for
 from activity.order import Accepted, State, advance
 from tests.activity.cores import CORES
 
@@ -34,6 +34,12 @@ def test_it_becomes_what_advance_makes_of_it(core: type[Hand], events: list[Even
     assert hand.encoded() is None, "no record was decided by it"
     hand.touch(7, 1.5)
     assert hand.encoded() == order.encode(state, 7, 1.5)
+
+
+def test_the_setting_says_which_is_used() -> None:
+    assert (hand_for("python"), core_of(Hand)) == (Hand, "python")
+    assert hand_for("auto") is QUICKEST is (COMPILED or Hand)
+    assert core_of(QUICKEST) == ("python" if COMPILED is None else "compiled")
 
 
 @pytest.mark.parametrize("core", CORES)
