@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from activity.jobs import Job
-from activity.names import ATTEMPT_HEADER, BEFORE_HEADER, DEAD_EXCHANGE, DELAY_HEADER, DUE_HEADER, RETRY_EXCHANGE
+from activity.names import ATTEMPT_HEADER, BEFORE_HEADER, DEAD_EXCHANGE, DELAY_HEADER, DUE_HEADER, LOST_HEADER, RETRY_EXCHANGE
 from rabbit.letters import Letter, first_letter
 from rabbit.source import Delivery, Lane
 
@@ -108,6 +108,7 @@ class ChannelSource:
             letter.key,
             int(letter.headers[ATTEMPT_HEADER]),
             due=appointment,
+            lost=int(letter.headers.get(LOST_HEADER, 0)),
             before=int(letter.headers.get(BEFORE_HEADER, 0)),
         )
         self._in_hand.add(delivery)

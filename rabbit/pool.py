@@ -208,11 +208,10 @@ class Pool(mode.Service):
             raise
         finally:
             request.answer.cancel()
-            if isinstance(outcome, Retry) and not outcome.burn and attempt.counts:
-                # It stands in the ledger: the same number can't be tried again.
-                outcome = msgspec.structs.replace(outcome, burn=True)
             result = attempt.refusal or outcome
-            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result, written))
+            if isinstance(result, Retry) and attempt.claimed:
+                result = msgspec.structs.replace(result, burn=True)  # the ledger has this number: it can't be tried again
+            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result, attempt.noted, written))
             self._ended += 1
         if attempt.refusal is None:
             self._heed(outcome)
