@@ -107,6 +107,12 @@ class Domains:
         state.booked = max(state.booked, now) + each
         return state.booked
 
+    def set_back(self, seconds: float) -> None:
+        """The clock that gives `now` was set back by so much: what was booked by it lies as far ahead as before."""
+        for state in self._states.values():
+            state.booked -= seconds
+            state.free -= seconds
+
     def done(self, domain: str, took: float) -> None:
         """One that might begin has ended, after `took` seconds."""
         if (state := self._states.get(domain)) is not None and state.busy:
