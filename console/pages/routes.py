@@ -21,7 +21,7 @@ class Letters(LetterList, Desk, Protocol):
 
 
 class Pages(msgspec.Struct, frozen=True):
-    """What the pages look into. `look` sees everything at once, `change` tells when that is new."""
+    """What the pages look into. `look` sees everything at once, `change` tells when that is new. `trace_url`: see `Settings`."""
 
     timelines: Timelines
     jobs: JobList
@@ -29,6 +29,7 @@ class Pages(msgspec.Struct, frozen=True):
     redelivery: Redelivery
     look: Look
     change: Change
+    trace_url: str | None = None
 
 
 def page_routes(parts: Pages, access: Access) -> list[Page]:
@@ -36,7 +37,7 @@ def page_routes(parts: Pages, access: Access) -> list[Page]:
     frame = Frame(access.has_token)
     return [
         *overview_pages(frame, parts.look, parts.change),
-        *mail_pages(frame, parts.timelines, parts.jobs),
+        *mail_pages(frame, parts.timelines, parts.jobs, parts.trace_url),
         *desk_pages(frame, parts.letters, parts.letters, parts.redelivery),
         *asset_pages(),
     ]
