@@ -72,10 +72,10 @@ def with_trace_of(raw: bytes, headers: Headers) -> bytes:
 def traced(value: bytes | None, headers: Headers) -> Traced | None:
     """The trace that a record belongs to; None: there is none, or it is not recorded.
 
-    The event's own word decides which trace that is. Of the same trace the header names the later span. A record without
-    either costs one look for the attribute's name in its bytes.
+    The event's own word decides which trace that is. Of the same trace the header names the later span. A record that has
+    neither, or whose trace is not recorded, costs a look at its bytes and is not decoded.
     """
-    if not headers and (value is None or _NAME not in value):
+    if not headers and (value is None or _NAME not in value or _SAMPLED.search(value) is None):
         return None
     hop = _hop(headers)
     found = _of_binary_mode(headers) or _attributes(value)
@@ -97,6 +97,8 @@ class _Attributes(msgspec.Struct, gc=False):
 
 _decoder: Final = msgspec.json.Decoder(_Attributes)
 _NAME: Final = b'"traceparent"'
+_SAMPLED: Final = re.compile(rb'"traceparent"\s*:\s*"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f][13579bdf]["-]')
+"""The attribute, or a member of `data` of the same name, as JSON is written where nobody hides letters behind escapes."""
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 

@@ -3,6 +3,7 @@
 No span has an address, a payload, a user's id or a mail server's words in it: they leave the machine.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal
@@ -40,10 +41,31 @@ class _Configurator(_OTelSDKConfigurator):
 
 
 def configured() -> TracerProvider:
-    """The SDK, set up as the environment says. Raises RuntimeError or ValueError for what it does not know."""
+    """The SDK, set up as the environment says. Raises RuntimeError or ValueError for what it does not know.
+
+    That the collector is away is logged at most every 5 minutes: it is none of Chopar's promises.
+    """
+    exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    exporter.setLevel(logging.ERROR)  # not each of its retries
+    exporter.addFilter(Seldom(300.0))
     made: Any = _Configurator  # its methods are untyped
     made().configure()
     return get_tracer_provider()
+
+
+class Seldom(logging.Filter):
+    """Lets a record pass only if none has passed within the last `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds, self._next = seconds, 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """By the record's own time."""
+        if record.created < self._next:
+            return False
+        self._next = record.created + self._seconds
+        return True
 
 
 class Spans:

@@ -64,13 +64,16 @@ def asks_for_tracing(environ: Mapping[str, str]) -> str | None:
 def unsaid(environ: Mapping[str, str], service: str) -> dict[str, str]:
     """What the specification says where the variables say nothing, and the SDK for Python leaves to who starts it.
 
-    An endpoint alone means `otlp`; that is HTTP if no protocol is named; and a service has a name.
+    An endpoint alone means `otlp`; that is HTTP if no protocol is named; and a service has a name. One thing is said otherwise:
+    a collector that does not answer is waited for at most 3 s and not 10, so that it does not keep a process from stopping.
     """
     added: dict[str, str] = {}
     if not _said(environ, _EXPORTER):
         added[_EXPORTER] = "otlp"
     if not any(_said(environ, name) for name in _PROTOCOLS):
         added[_PROTOCOLS[0]] = "http/protobuf"
+    if not any(_said(environ, name) for name in _TIMEOUTS):
+        added[_TIMEOUTS[0]] = "3"
     if not _said(environ, "OTEL_SERVICE_NAME") and "service.name=" not in _said(environ, "OTEL_RESOURCE_ATTRIBUTES"):
         added["OTEL_SERVICE_NAME"] = service
     return added
@@ -79,6 +82,7 @@ def unsaid(environ: Mapping[str, str], service: str) -> dict[str, str]:
 _EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_TIMEOUTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 
 
 def _said(environ: Mapping[str, str], name: str) -> str:

@@ -1,5 +1,6 @@
 """Tracing, end to end: real processes over real brokers, told by `OTEL_` variables alone where their spans go."""
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.collector import Collector, Seen, collecting
 from tests.installation import Installation
+from tests.processes import NOTIFIER
 from tests.rabbit.inbox import Inbox
 
 TYPE = "user.password_reset_requested"
@@ -62,7 +64,8 @@ async def test_one_trace_from_the_event_to_each_attempt_at_its_mail(kafka_url: s
         inbox.replies[attribute.address] = [WORDS]
         otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
         ours = Installation(tmp_path, kafka_url, rabbit_url, inbox.url, **otel)
-        async with ours.running(*ours.all):
+        notifier = ours.process(NOTIFIER, "notifier", OTEL_BSP_SCHEDULE_DELAY="3600000")
+        async with ours.running(ours.worker, notifier, ours.mailer):
             event = attribute.event(traceparent=attribute.traceparent)
             await send(kafka_url, attribute.user, event)
             await send(kafka_url, header.user, header.event(), header.traceparent)
@@ -70,6 +73,7 @@ async def test_one_trace_from_the_event_to_each_attempt_at_its_mail(kafka_url: s
             await send(kafka_url, unsampled.user, unsampled.event(traceparent=unsampled.traceparent))
             await send(kafka_url, untraced.user, untraced.event())
             await inbox.received(4)
+            assert await asyncio.to_thread(notifier.stop) == 0, "its spans are sent when it stops"
             for sender, story in (
                 (attribute, UNTIL_THE_JOB + AGAIN + ARCHIVED),
                 (header, UNTIL_THE_JOB + ARCHIVED),

@@ -118,6 +118,22 @@ def test_attribute_and_header(own: str | None, hop: str | None, found: str | Non
     assert (None if place is None else str(place.trace)) == found
 
 
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (msgspec.json.format(value(traceparent=PLACE)), True),  # written with white space
+        (value(traceparent=f"cc-{TRACE}-{SPAN}-01-more"), True),
+        (value(data={"traceparent": PLACE}), False),
+        (value(data={"traceparent": PLACE}, traceparent=f"00-{TRACE}-{SPAN}-00"), False),
+        (value(data={"traceparent": f"00-{TRACE}-{SPAN}-00"}, traceparent=PLACE), True),
+        (value(traceparent=PLACE)[:-1], False),  # cut off
+        (b"[" + value(traceparent=PLACE) + b"]", False),
+    ],
+)
+def test_only_the_events_own_attribute_counts(raw: bytes, found: bool) -> None:
+    assert (traced(raw, ()) is not None) == found
+
+
 @given(st.binary() | st.none(), st.binary())
 def test_whatever_a_record_holds(raw: bytes | None, junk: bytes) -> None:
     assert traced(raw, ()) is None

@@ -1,6 +1,7 @@
 """Tracing on the mail side: when it is on, and what is recorded of letters, attempts and mails."""
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from rabbit.attempt import Attempt, as_it_is
 from rabbit.conversation import Envelope
 from rabbit.letters import Letter, dead_letter, delayed_letter, first_letter
 from rabbit.source import Delivery
+from rabbit.spans import Seldom
 from rabbit.tasks import Permission
 from rabbit.traced import reply_code
 from rabbit.tracing import Tracing, asks_for_tracing, start_tracing, unsaid
@@ -52,9 +54,9 @@ def test_the_variables_that_ask_for_it(environ: dict[str, str], asking: str | No
 
 
 def test_what_the_specification_says_where_the_variables_say_nothing() -> None:
-    http = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
-    name, otlp = {"OTEL_SERVICE_NAME": "chopar-worker"}, {"OTEL_TRACES_EXPORTER": "otlp"}
-    assert unsaid({}, "chopar-worker") == otlp | http | name
+    http, soon = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}, {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "3"}
+    name, otlp = {"OTEL_SERVICE_NAME": "chopar-worker"}, {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    assert unsaid({}, "chopar-worker") == {"OTEL_TRACES_EXPORTER": "otlp"} | http | soon | name
     assert unsaid({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"} | otlp, "chopar-worker") == name
     assert unsaid({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"} | otlp, "chopar-worker") == name
     assert unsaid({"OTEL_SERVICE_NAME": "shop"} | otlp, "chopar-worker") == http
@@ -113,6 +115,14 @@ def test_off_everything_is_given_back_as_it_is() -> None:
     assert off.mailer(mailer, "mail.example:25") is mailer
     assert off.attempts(begin) is begin
     assert as_it_is(begin) is begin
+
+
+def test_a_collector_that_is_away_is_told_of_seldom() -> None:
+    told = [logging.LogRecord("x", logging.ERROR, "", 0, "away", (), None) for _ in range(5)]
+    for record, created in zip(told, (1000.0, 1001.0, 1299.9, 1300.0, 1300.1), strict=True):
+        record.created = created
+    seldom = Seldom(300.0)
+    assert [seldom.filter(record) for record in told] == [True, False, False, True, False]
 
 
 # -- letters -------------------------------------------------------------------------------------------------------------

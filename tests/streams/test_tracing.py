@@ -85,7 +85,8 @@ async def test_ticks_alone_are_not_worth_a_span() -> None:
 async def test_what_is_sent_on_carries_the_place_of_its_span() -> None:
     on = Recorder()
     dead: Pair = (b"u-2", ELSEWHERE, [("mine", b"1"), ("traceparent", b"junk"), (names.REASON_HEADER, b"conflict")])
-    untraced, moved = (b"u-2", log_value(value(), 1, "logged", 0.0)), (b"u-9", EVENT, [(names.MOVED_HEADER, b"x")])
+    moved: Pair = (b"u-9", EVENT, [(names.MOVED_HEADER, b"x")])
+    untraced = (b"u-2", log_value(value(), 1, "logged", 0.0))
     step = Step(log=[(b"u-1", LOGGED), untraced], dead=[dead], moved={5: [moved]}, counts={"logged": 2})
     sent = await worked(on, chunk(Record(b"u-1", EVENT), Record(b"u-2", ELSEWHERE), partition=3), step)
     logged, refused, again = (on.named(f"send {topic}") for topic in (names.LOG, names.DEAD, names.EVENTS))
@@ -111,7 +112,8 @@ async def test_an_event_of_an_earlier_chunk_is_sent_on_under_its_own_place() -> 
 
 
 async def test_what_is_not_sampled_is_sent_on_as_it_is() -> None:
-    on, step = not_recording(), Step(log=[(b"u-1", LOGGED)], dead=[(b"u-1", EVENT, [("traceparent", str(PLACE).encode())])])
+    dead: Pair = (b"u-1", EVENT, [("traceparent", str(PLACE).encode())])
+    on, step = not_recording(), Step(log=[(b"u-1", LOGGED)], dead=[dead])
     sent = await worked(on, chunk(Record(b"u-1", EVENT)), step)
     assert (on.ended, sent.log, sent.dead) == ((), step.log, step.dead)
 
