@@ -2,9 +2,10 @@
 
 from activity.errors import ChoparError
 from brokers.discovery import read_settings
+from rabbit.tracing import start_tracing
 from streams.app import create_notify_app
 
 try:
-    app = create_notify_app(read_settings())
+    app = create_notify_app(read_settings(), start_tracing("chopar-notifier"))
 except ChoparError as error:
     raise SystemExit(f"chopar: {error}") from None
