@@ -11,10 +11,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from store.address import Address
+from store.express import Express
 from store.failure import translated
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds that a SQLite transaction waits for the writer before it."""
+EXPRESS_TIMEOUT: Final = 1.0
+"""The same for one that can be left to another way."""
 CONNECT_TIMEOUT: Final = 10.0
 COMMAND_TIMEOUT: Final = 60.0
 """Seconds after which a Postgres that took a statement and fell silent counts as away."""
@@ -31,6 +34,7 @@ class Database:
         self.address = address
         self.engine = create_engine(address)
         self._writer = self.engine.execution_options(writes=True)
+        self.express = Express(lambda: _connect(address)) if address.file is not None else None
 
     @property
     def is_postgres(self) -> bool:
@@ -53,6 +57,8 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections."""
+        if self.express is not None:
+            await self.express.close()
         await self.engine.dispose()
 
 
@@ -87,6 +93,12 @@ def create_engine(address: Address) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _connect(address: Address) -> sqlite3.Connection:
+    connection = sqlite3.connect(str(address.file), timeout=EXPRESS_TIMEOUT, check_same_thread=False)
+    _prepare(connection, None)
+    return connection
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -57,6 +57,7 @@ _LOOKUP: Final = 500
 """Entries looked up by one statement; each is two of its parameters."""
 
 _INSERT_ROWS: Final = sqlite.insert(activity).on_conflict_do_nothing()
+_INSERT_TEXT: Final = str(_INSERT_ROWS.compile(dialect=sqlite.dialect(), column_keys=_COLUMNS))
 # The driver for Postgres doesn't say how many of many rows it inserted. One statement over arrays does, and is faster.
 _INSERT_ARRAYS: Final = (
     postgresql.insert(activity)
@@ -75,6 +76,9 @@ class ActivityLog:
         """See `Log.append`. One transaction for all."""
         if not entries:
             return Appended(0)
+        express = self._database.express
+        if express is not None and await express.insert(_INSERT_TEXT, list(map(msgspec.structs.astuple, entries))):
+            return Appended(len(entries))
         try:
             async with self._database.writing() as connection:
                 return await self._append(connection, entries)

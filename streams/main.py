@@ -3,7 +3,9 @@
 from activity.errors import ChoparError
 from brokers.discovery import read_settings
 from streams.app import create_app
+from streams.loop import use_fast_loop
 
+use_fast_loop()
 try:
     app = create_app(read_settings())
 except ChoparError as error:

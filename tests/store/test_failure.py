@@ -11,10 +11,11 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+import store.connection
 from activity.claims import Answer, Claim, Go
 from activity.errors import Unreachable
 from activity.outcomes import Retry
-from store.address import parse_address
+from store.address import Address, parse_address
 from store.connection import Database
 from store.failure import diagnose, is_about_data, translated
 from store.interfaces import Claims
@@ -25,7 +26,7 @@ from tests.store import server
 from tests.store.orders import entry, job
 
 
-async def test_a_full_disk_is_waited_out(sqlite_url: str) -> None:
+async def test_a_full_disk_is_waited_out(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_store(sqlite_url):
         pass
     database = Database(parse_address(sqlite_url))
@@ -35,6 +36,13 @@ async def test_a_full_disk_is_waited_out(sqlite_url: str) -> None:
         if pages:
             connection.execute(f"PRAGMA max_page_count = {pages}")
 
+    def connect_bound(address: Address) -> sqlite3.Connection:
+        connection = connect(address)
+        bound(connection, None)
+        return connection
+
+    connect = store.connection._connect
+    monkeypatch.setattr("store.connection._connect", connect_bound)
     event.listen(database.engine.sync_engine, "connect", bound)
     log = ActivityLog(database)
     await log.append([entry(1)])
