@@ -37,6 +37,12 @@ DIFFERENT: dict[str, tuple[Snapshot, str, str]] = {
         "the audit does not add up",
     ),
     "intake": (replace(WELL, queues={**WELL.queues, DEAD_QUEUE: Depth(2, 0)}), "warn", f"nobody takes in {DEAD_QUEUE}"),
+    "worker": (replace(WELL, waiting=None, away={"http://b:6066": "no answer"}), "bad", "worker http://b:6066 is away"),
+    "moving": (
+        replace(WELL, shares=None, problems={"workers": "recovering, 5 records to go"}),
+        "warn",
+        "partitions are moving between the workers",
+    ),
     "wiring": (
         replace(WELL, wiring=replace(DECLARED, bindings=DECLARED.bindings[1:])),
         "bad",
