@@ -126,9 +126,13 @@ def _level(reader: Reader | None) -> Level:
 
 
 def _pool(snapshot: Snapshot) -> str:
+    """What fits into a box: that the mail server is away stands in its own."""
     if snapshot.mailers is None:
         return NOTHING
-    return f"{plural(len(snapshot.mailers), 'process')[:-1]}es" if len(snapshot.mailers) != 1 else snapshot.mailers[0].state
+    if len(snapshot.mailers) != 1:
+        return f"{len(snapshot.mailers)} processes"
+    (one,) = snapshot.mailers
+    return "waiting" if one.away_since is not None else one.state
 
 
 def _pool_level(snapshot: Snapshot) -> Level:

@@ -19,7 +19,7 @@ from tests.console.worlds import TRACE, World
 from tests.rabbit.desks import MemoryDesk
 
 PICTURES = Path(__file__).parents[3] / "docs" / "pictures"
-LARGEST = 150_000
+LARGEST = 200_000
 """Bytes of a picture."""
 USER = "u-42"
 NOON = datetime(2026, 1, 31, 9, 30, tzinfo=UTC).timestamp()
