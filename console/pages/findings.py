@@ -109,5 +109,8 @@ def _books(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding("warn", f"{noun} wait for a person", reasons, "/dead-letters?state=open")
     if unknown := books.jobs.get("unknown", 0):
         yield Finding(
-            "warn", f"of {plural(unknown, 'mail')} nobody knows whether it was sent", "the mail server's log tells", "/jobs?state=unknown"
+            "warn",
+            f"of {plural(unknown, 'mail')} nobody knows whether it was sent",
+            "the mail server's log tells",
+            "/jobs?state=unknown",
         )

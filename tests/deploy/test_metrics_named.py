@@ -35,7 +35,7 @@ class NoUsers:
 
 def scraped() -> dict[str, dict[str, set[str]]]:
     """What a worker and a mailer tell to who scrapes them: the names, their labels, and the values of each."""
-    metrics, counting = Metrics(cast(Users, NoUsers())), Counting(cast(Counting, None))
+    metrics, counting = Metrics(cast(Users, NoUsers()), "python"), Counting(cast(Counting, None))
     metrics.count(0, dict.fromkeys(("logged", "late", "duplicate", "dead", "waiting", *PASSED_OVER), 1))
     counting.states = Counter(dict.fromkeys(get_args(JobState), 1))
     found: dict[str, dict[str, set[str]]] = {"up": {}}
