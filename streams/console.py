@@ -1,5 +1,6 @@
 """What the worker's web server answers: the console's routes, and the parts of the worker that they look into."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -19,7 +20,9 @@ from console.jobs import job_routes
 from console.observing import Observer
 from console.openapi import openapi_route
 from console.pages.frame import problem_page
+from console.pages.rendering import compile_all
 from console.pages.routes import Pages, page_routes
+from console.pages.runs import Runs
 from console.peers import Peers, open_peers
 from console.routes import Call, Endpoint, Route
 from console.server import create_application
@@ -43,12 +46,15 @@ class ConsolePart:
         self._app, self._settings, self._store, self._users, self._metrics = app, settings, store, users, metrics
         self._peers: Peers
         self._observer = Observer({})
+        self._runs = Runs()
 
     async def open(self, stack: AsyncExitStack) -> None:
+        await asyncio.to_thread(compile_all)
         self._peers = await stack.enter_async_context(open_peers(self._settings.api_token))
         stack.push_async_callback(self._let_go)
 
     async def _let_go(self) -> None:
+        await self._runs.close()
         await self._observer.close()
 
     def application(self) -> web.Application:
@@ -61,6 +67,7 @@ class ConsolePart:
         redelivery = worker_redelivery(self._app, settings, store)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
         look = partial(snapshot, self._observer)
+        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, self._observer.change, self._runs)
         routes: list[Route] = [
             *timeline_routes(timelines),
             *activity_routes(store.log),
@@ -72,7 +79,7 @@ class ConsolePart:
             asyncapi_route(settings.partitions),
             *session_routes(access),
             *waiting_routes(self._waiting_here),
-            *page_routes(Pages(timelines, store.jobs, store.letters, redelivery, look, self._observer.change), access),
+            *page_routes(pages, access),
         ]
         return create_application([*routes, openapi_route(routes)], access, problem_page)
 
