@@ -30,6 +30,7 @@ from console.session import session_routes
 from console.tables import Table, table_routes
 from console.timeline import Timelines, timeline_routes
 from console.waiting import waiting_routes
+from rabbit.deciding import Deciding
 from streams.membership import UsersMembership
 from streams.metrics import Metrics, waiting_here
 from streams.overview import snapshot, sources
@@ -67,7 +68,8 @@ class ConsolePart:
         redelivery = worker_redelivery(self._app, settings, store)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
         look = partial(snapshot, self._observer)
-        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, self._observer.change, self._runs)
+        decider = Deciding(store.jobs, store.log, store.ledger(settings.unknown_outcome), CurrentRules(settings).read)
+        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, self._observer.change, self._runs, decider)
         routes: list[Route] = [
             *timeline_routes(timelines),
             *activity_routes(store.log),
