@@ -19,6 +19,7 @@ from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.letters import LetterStory, letter_story
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from activity.rules import Explained, Rules
+from activity.trace import trace_id
 
 State = JobState | Literal["on its way"]
 """A job that the ledger has not heard of is on its way."""
@@ -136,14 +137,6 @@ def _with_letters(event: EventStory, letters: Mapping[str, str]) -> EventStory:
         for rule in event.rules
     ]
     return replace(event, rules=rules)
-
-
-def trace_id(traceparent: str | None) -> str | None:
-    """The trace's id out of a W3C `traceparent`; None if it is none."""
-    parts = (traceparent or "").split("-")
-    if len(parts) < 4 or len(parts[0]) != 2 or len(parts[1]) != 32:
-        return None
-    return parts[1] if set(parts[1]) <= set("0123456789abcdef") and set(parts[1]) != {"0"} else None
 
 
 # -- an event ----------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class Letters(LetterList, Desk, Protocol):
 
 class Pages(msgspec.Struct, frozen=True):
     """What the pages look into. `look` sees everything at once, `change` tells when that is new;
-    `runs` has what goes on."""
+    `runs` has what goes on. `trace_url`: see `Settings`."""
 
     timelines: Timelines
     jobs: JobList
@@ -36,6 +36,7 @@ class Pages(msgspec.Struct, frozen=True):
     change: Change
     runs: Runs
     decider: Decider
+    trace_url: str | None = None
 
 
 def page_routes(parts: Pages, access: Access) -> list[Page]:
@@ -43,7 +44,7 @@ def page_routes(parts: Pages, access: Access) -> list[Page]:
     frame = Frame(access.has_token)
     return [
         *overview_pages(frame, parts.look, parts.change),
-        *timeline_pages(frame, parts.timelines),
+        *timeline_pages(frame, parts.timelines, parts.trace_url),
         *job_pages(frame, parts.jobs, parts.decider),
         *bulk_pages(frame, parts.letters, parts.letters, parts.redelivery, parts.runs),
         *desk_pages(frame, parts.letters, parts.letters, parts.redelivery),

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from activity.settings import TRACE_ID
 from console.pages.frame import Frame
 from console.pages.rendering import quoted
 from console.routes import Call, Cursor, Page
@@ -26,8 +27,11 @@ class TimelinePageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     cursor: Cursor | None = None
 
 
-def timeline_pages(frame: Frame, timelines: Timelines) -> list[Page]:
-    """The pages over store and table."""
+def timeline_pages(frame: Frame, timelines: Timelines, trace_url: str | None) -> list[Page]:
+    """The pages over store and table. `trace_url`: see `Settings`."""
+
+    def trace_link(trace_id: str) -> str | None:
+        return None if trace_url is None else trace_url.replace(TRACE_ID, trace_id)
 
     async def find(call: Call[FindQuery, None]) -> web.Response:
         return web.Response(status=303, headers={"Location": f"/users/{quoted(call.query.id.strip())}"})
@@ -35,6 +39,7 @@ def timeline_pages(frame: Frame, timelines: Timelines) -> list[Page]:
     async def timeline(call: Call[TimelinePageQuery, None]) -> str:
         found = await timelines.read(call.path["id"], TimelineQuery(limit=EVENTS, cursor=call.query.cursor))
         shown = shown_to(found, trusted=call.trusted)
-        return frame.show("timeline.html", call, "", timeline=shown, paged=call.query.cursor is not None)
+        paged = call.query.cursor is not None
+        return frame.show("timeline.html", call, "", timeline=shown, paged=paged, trace_link=trace_link)
 
     return [Page("/users", find, query=FindQuery), Page("/users/{id}", timeline, query=TimelinePageQuery)]

@@ -89,15 +89,20 @@ class Changing:
 
 @asynccontextmanager
 async def showing(
-    world: World | None = None, desk: MemoryDesk | None = None, snapshot: Snapshot | Changing = WELL, token: str | None = TOKEN
+    world: World | None = None,
+    desk: MemoryDesk | None = None,
+    snapshot: Snapshot | Changing = WELL,
+    token: str | None = TOKEN,
+    trace_url: str | None = None,
 ) -> AsyncIterator[Any]:
     """A client of all pages."""
     world, desk = world or World(), desk or MemoryDesk()
     seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
     runs, decider = Runs(), Deciding(world.ledger, world.log, world.ledger, lambda: RULES)
-    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, runs, decider)
-    application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
+    parts = (desk.redelivery, seen.look, seen.change, runs, decider, trace_url)
+    pages = Pages(world.timelines(), world.ledger, desk.letters, *parts)
+    application = create_application([*page_routes(pages, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client
         await runs.close()
