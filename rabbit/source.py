@@ -17,6 +17,7 @@ from activity.names import (
     DELIVERY_COUNT_HEADER,
     DUE_HEADER,
     LOST_HEADER,
+    TRACE_HEADER,
     TRANSACTIONAL_QUEUE,
 )
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
@@ -38,7 +39,7 @@ class Delivery(msgspec.Struct, eq=False):
 
     `lost`: how often it was handed out before and came back without a word, its taker's connection or process gone.
     `due`: the appointment it has, in Unix seconds (see `activity.domains`). `before`: how many attempts it had before it was
-    replayed; they count no more.
+    replayed; they count no more. `traceparent`: the span that published it; while it is tried, that of the attempt.
     """
 
     body: bytes
@@ -48,6 +49,7 @@ class Delivery(msgspec.Struct, eq=False):
     lost: int = 0
     due: float | None = None
     before: int = 0
+    traceparent: str | None = None
 
     @property
     def bulk(self) -> bool:
@@ -284,8 +286,9 @@ class RabbitSource:
             spared = before if isinstance(before, int) and 0 <= before < known else 0
             due = message.headers.get(DUE_HEADER)
             appointment = due / 1000 if isinstance(due, int) else None
-            mark = (channel, message)
-            self._lane.put(Delivery(message.body, message.routing_key or "", known, mark, _lost(message), appointment, spared))
+            mark, key, trace = (channel, message), message.routing_key or "", message.headers.get(TRACE_HEADER)
+            place = trace if isinstance(trace, str) else None
+            self._lane.put(Delivery(message.body, key, known, mark, _lost(message), appointment, spared, place))
 
     def _is_ours(self, delivery: Delivery) -> bool:
         return self._message(delivery) is not None
