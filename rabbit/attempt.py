@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -10,6 +10,7 @@ from activity.claims import Again, Answer, Busy, Go, Later, Over
 from activity.jobs import Job, decode_job
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from rabbit.committer import Committer, Request
+from rabbit.source import Delivery
 from rabbit.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,15 @@ class Attempt:
         self.number = answer.attempt
         self.granted = self._now() < until  # not if this process slept through its own lease
         return self.granted
+
+
+Begin = Callable[[Delivery, Job, Attempt], Awaitable[Outcome]]
+"""Makes an attempt at a job, unless it has to wait."""
+
+
+def as_it_is(begin: Begin) -> Begin:
+    """Nothing is put around it."""
+    return begin
 
 
 async def tried(tasks: Tasks, job: Job, attempt: Attempt, seconds: float) -> Outcome:

@@ -22,7 +22,7 @@ from activity.jobs import Job, JobState
 from activity.outcomes import Dead, Outcome, Retry
 from rabbit.consequences import Terms, appointed, letter_after, put_off, settled
 from rabbit.failpoints import failpoint
-from rabbit.letters import Letter, counting_from, dead_letter
+from rabbit.letters import Letter, counting_from, dead_letter, in_trace
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
 from rabbit.outage import Outage, wait
@@ -76,6 +76,10 @@ class _Step(msgspec.Struct, frozen=True, eq=False):
     delivery: Delivery
     letter: Letter | None = None
     change: Change | None = None
+
+
+def _following(delivery: Delivery, letter: Letter) -> Letter:
+    return in_trace(delivery.traceparent, counting_from(delivery.before, letter))
 
 
 class Committer:
@@ -149,7 +153,7 @@ class Committer:
         for group in ([step for step in steps if step.letter is None], lettered):
             if not group:
                 continue
-            letters = [counting_from(step.delivery.before, step.letter) for step in group if step.letter is not None]
+            letters = [_following(step.delivery, step.letter) for step in group if step.letter is not None]
             await self._outbox.deliver(letters)
             if group is lettered:
                 failpoint("mailer.published")

@@ -23,6 +23,7 @@ from activity.names import (
     DELIVERY_COUNT_HEADER,
     DUE_HEADER,
     LOST_HEADER,
+    TRACE_HEADER,
     TRANSACTIONAL_QUEUE,
 )
 from rabbit.lane import Lane
@@ -217,7 +218,7 @@ class RabbitSource:
 
 def _delivery(message: DeliveredMessage, mark: object) -> Delivery:
     headers = message.header.properties.headers or {}
-    attempt, before, due = (headers.get(name) for name in (ATTEMPT_HEADER, BEFORE_HEADER, DUE_HEADER))
+    attempt, before, due, trace = (headers.get(name) for name in (ATTEMPT_HEADER, BEFORE_HEADER, DUE_HEADER, TRACE_HEADER))
     known = attempt if isinstance(attempt, int) and 0 < attempt < 2**31 else 1
     return Delivery(
         body=message.body,
@@ -227,6 +228,7 @@ def _delivery(message: DeliveredMessage, mark: object) -> Delivery:
         lost=_lost(headers, redelivered=bool(message.redelivered)),
         due=due / 1000 if isinstance(due, int) else None,
         before=before if isinstance(before, int) and 0 <= before < known else 0,
+        traceparent=trace if isinstance(trace, str) else None,
     )
 
 

@@ -17,7 +17,7 @@ from activity.domains import Limit
 from activity.jobs import Job, JobClass
 from activity.outcomes import Dead, Outcome, Retry, Unknown
 from activity.throttle import CALM, Throttle
-from rabbit.attempt import Attempt, readable, tried
+from rabbit.attempt import Attempt, Begin, as_it_is, readable, tried
 from rabbit.breaker import Breaker, Flow, Probe
 from rabbit.committer import Appointment, Committer, Finished, Request
 from rabbit.consequences import Terms
@@ -73,6 +73,7 @@ class Pool(mode.Service):
         limits: Limits,
         far_end: Outage | None = None,
         store: Outage | None = None,
+        traced: Callable[[Begin], Begin] = as_it_is,
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -99,6 +100,7 @@ class Pool(mode.Service):
         self._wanted = limits.workers
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._owner = f"{self._name}:{random.getrandbits(32):08x}"
+        self._begin = traced(self._tried)
         self._count = itertools.count(1)
         self._alone = asyncio.Lock()
         self._ended = 0
@@ -202,7 +204,7 @@ class Pool(mode.Service):
         attempt = Attempt(self._committer, self._now, request)
         outcome: Outcome = Retry("stopped", burn=False)
         try:
-            outcome = await self._begin(job, attempt, delivery.lost)
+            outcome = await self._begin(delivery, job, attempt)
         except asyncio.CancelledError:
             outcome = Unknown("stopped") if attempt.granted else outcome
             raise
@@ -217,8 +219,9 @@ class Pool(mode.Service):
         if attempt.refusal is None:
             self._heed(outcome)
 
-    async def _begin(self, job: Job, attempt: Attempt, lost: int) -> Outcome:
+    async def _tried(self, delivery: Delivery, job: Job, attempt: Attempt) -> Outcome:
         """The attempt, unless the job has to wait, or has killed those who began it."""
+        lost = delivery.lost
         early = job.due is not None and job.due > self._now()
         if (early or lost) and not await attempt.may_begin(suspect=lost > 0):
             return Retry("not begun", burn=False)

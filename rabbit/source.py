@@ -13,7 +13,7 @@ class Delivery(msgspec.Struct, eq=False):
 
     `lost`: how often it was handed out before and came back without a word, its taker's connection or process gone.
     `due`: the appointment it has, in Unix seconds (see `activity.domains`). `before`: how many attempts it had before it was
-    replayed; they count no more.
+    replayed; they count no more. `traceparent`: the span that published it; while it is tried, that of the attempt.
     """
 
     body: bytes
@@ -23,6 +23,7 @@ class Delivery(msgspec.Struct, eq=False):
     lost: int = 0
     due: float | None = None
     before: int = 0
+    traceparent: str | None = None
 
     @property
     def bulk(self) -> bool:

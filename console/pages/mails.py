@@ -1,9 +1,12 @@
 """`/users/{id}` and `/jobs`: why a user got a mail or not, and the mails."""
 
+from typing import Final
+
 import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
+from activity.settings import TRACE_ID
 from activity.timeline import attempt_story
 from console.jobs import JobsQuery, job_view, list_page
 from console.masking import mask_text
@@ -13,6 +16,9 @@ from console.problems import not_found
 from console.routes import Call, Cursor, NoQuery, Page
 from console.timeline import TimelineQuery, Timelines, shown_to
 from store.interfaces import JobList
+
+EVENTS: Final = 25
+"""Entries of a page."""
 
 
 class FindQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,16 +33,20 @@ class TimelinePageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     cursor: Cursor | None = None
 
 
-def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList) -> list[Page]:
-    """The pages over store and table."""
+def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList, trace_url: str | None) -> list[Page]:
+    """The pages over store and table. `trace_url`: see `Settings`."""
+
+    def trace_link(trace_id: str) -> str | None:
+        return None if trace_url is None else trace_url.replace(TRACE_ID, trace_id)
 
     async def find(call: Call[FindQuery, None]) -> web.Response:
         return web.Response(status=303, headers={"Location": f"/users/{quoted(call.query.id.strip())}"})
 
     async def timeline(call: Call[TimelinePageQuery, None]) -> str:
-        found = await timelines.read(call.path["id"], TimelineQuery(cursor=call.query.cursor))
+        found = await timelines.read(call.path["id"], TimelineQuery(limit=EVENTS, cursor=call.query.cursor))
         shown = shown_to(found, trusted=call.trusted)
-        return frame.show("timeline.html", call, "", timeline=shown, paged=call.query.cursor is not None)
+        paged = call.query.cursor is not None
+        return frame.show("timeline.html", call, "", timeline=shown, paged=paged, trace_link=trace_link)
 
     async def list_jobs(call: Call[JobsQuery, None]) -> str:
         page = await list_page(jobs, call.query, shown=call.trusted)

@@ -24,7 +24,7 @@ class Letters(LetterList, Desk, Protocol):
 
 class Pages(msgspec.Struct, frozen=True):
     """What the pages look into. `look` sees everything at once, `change` tells when that is new;
-    `runs` has what goes on."""
+    `runs` has what goes on. `trace_url`: see `Settings`."""
 
     timelines: Timelines
     jobs: JobList
@@ -33,6 +33,7 @@ class Pages(msgspec.Struct, frozen=True):
     look: Look
     change: Change
     runs: Runs
+    trace_url: str | None = None
 
 
 def page_routes(parts: Pages, access: Access) -> list[Page]:
@@ -40,7 +41,7 @@ def page_routes(parts: Pages, access: Access) -> list[Page]:
     frame = Frame(access.has_token)
     return [
         *overview_pages(frame, parts.look, parts.change),
-        *mail_pages(frame, parts.timelines, parts.jobs),
+        *mail_pages(frame, parts.timelines, parts.jobs, parts.trace_url),
         *bulk_pages(frame, parts.letters, parts.letters, parts.redelivery, parts.runs),
         *desk_pages(frame, parts.letters, parts.letters, parts.redelivery),
         *asset_pages(),

@@ -5,6 +5,7 @@ import random
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+import store.connection
 from activity.claims import Answer, Claim, Go
 from activity.errors import Unreachable
 from activity.outcomes import Retry
@@ -27,16 +29,23 @@ from tests.store import server
 from tests.store.orders import entry, job
 
 
-async def test_a_full_disk_is_waited_out(sqlite_url: str) -> None:
+async def test_a_full_disk_is_waited_out(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_store(sqlite_url):
         pass
-    database = Database(parse_address(sqlite_url))
     pages = 0
 
     def bound(connection: sqlite3.Connection, _record: object) -> None:
         if pages:
             connection.execute(f"PRAGMA max_page_count = {pages}")
 
+    def connected(file: Path) -> sqlite3.Connection:
+        connection = connect(file)
+        bound(connection, None)
+        return connection
+
+    connect = store.connection._connected
+    monkeypatch.setattr("store.connection._connected", connected)
+    database = Database(parse_address(sqlite_url))
     event.listen(database.engine.sync_engine, "connect", bound)
     log = ActivityLog(database)
     await log.append([entry(1)])

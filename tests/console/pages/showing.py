@@ -88,14 +88,18 @@ class Changing:
 
 @asynccontextmanager
 async def showing(
-    world: World | None = None, desk: MemoryDesk | None = None, snapshot: Snapshot | Changing = WELL, token: str | None = TOKEN
+    world: World | None = None,
+    desk: MemoryDesk | None = None,
+    snapshot: Snapshot | Changing = WELL,
+    token: str | None = TOKEN,
+    trace_url: str | None = None,
 ) -> AsyncIterator[Any]:
     """A client of all pages."""
     world, desk = world or World(), desk or MemoryDesk()
     seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
     runs = Runs()
-    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, runs)
+    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, runs, trace_url)
     application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client

@@ -244,3 +244,23 @@ async def test_an_attempt_at_a_mail_is_masked_too() -> None:
             path = f"/jobs/{one.job.id}"
             assert ADDRESS not in (await page(client, path)).text
             assert ADDRESS in (await page(client, path, headers=bearer())).text
+
+
+@pytest.mark.parametrize(
+    ("trace_url", "links"),
+    [
+        (None, []),
+        (
+            "https://traces.example/{trace_id}?a=\"'<script>",
+            ["https://traces.example/4bf92f3577b34da6a3ce929d0e0e4736?a=\"'<script>"],
+        ),
+    ],
+)
+async def test_a_trace_leads_to_where_traces_are_shown(trace_url: str | None, links: list[str]) -> None:
+    world = World()
+    await world.logged(1, traceparent=TRACE)
+    async with showing(world, trace_url=trace_url) as client:
+        read = await page(client, f"/users/{quoted(USER)}", headers=bearer())
+    assert [one["href"] for one in read.all("a") if str(one["href"]).startswith("https:")] == links
+    assert TRACE.split("-")[1] in read.text
+    assert read.all("script") == []
