@@ -6,7 +6,7 @@ TEST_WORKERS ?= 3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: setup system browser check format test mailpit chaos chaos-mail demo email-queue activity-log worker-pool docs pictures bench bench-stream \
-	bench-jobs bench-growth bench-lock lock clean
+	bench-jobs bench-console bench-growth bench-lock lock clean
 
 setup: .venv/installed
 
@@ -97,6 +97,10 @@ bench-stream: .venv-bench/installed benchmarks/peers/kafka_streams/target/instal
 JOBS ?= 20000
 bench-jobs: .venv-bench/installed
 	$(BIN)/python -m benchmarks.jobs --rounds $(ROUNDS) --jobs $(JOBS) $(ARGS)
+
+# The pages under load, and what looking costs the stream; writes benchmarks/results/console.*. Wants 2 cores for itself; 6 minutes.
+bench-console: setup
+	$(BIN)/python -m benchmarks.console $(ARGS)
 
 # Cost as work grows; half an hour.
 bench-growth: setup

@@ -64,7 +64,8 @@ class Claim(msgspec.Struct, frozen=True):
     lost. Whoever has got a Go does not ask again.
 
     With `asks` nothing is taken; it is asked before anything is begun, and a Go only says that a claim may follow.
-    `suspect`: the message came back, so whoever had it before may have died of it. It is noted down as begun.
+    `suspect`: the message came back, so whoever had it before may have died of it. It is noted down as begun. `before`: how
+    many attempts it had before it was replayed, for the message that follows on a `Later`.
     """
 
     job: Job
@@ -73,6 +74,7 @@ class Claim(msgspec.Struct, frozen=True):
     until: float
     asks: bool = False
     suspect: bool = False
+    before: int = 0
 
 
 class Go(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """How fast a reader of a partition goes, and when it will have caught up. Pure: two looks in, the answer out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import ceil, inf, isinf
 from typing import Final
 
@@ -20,6 +20,27 @@ class Look(msgspec.Struct, frozen=True):
     position: int | None
     begin: int
     end: int
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """A partition holds the offsets from `begin` to before `end`."""
+
+    begin: int
+    end: int
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic as Kafka has it. `ours`: Chopar creates it; it has `bounds` by partition, or is missing."""
+
+    name: str
+    partitions: int
+    ours: bool
+    bounds: Mapping[int, Bounds] = {}
+
+    @property
+    def records(self) -> int:
+        """What it holds at most: compacted topics have holes."""
+        return sum(one.end - one.begin for one in self.bounds.values())
 
 
 class Pace(msgspec.Struct, frozen=True):

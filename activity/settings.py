@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     kafka_url: str | None = None
     rabbit_url: str | None = None
+    rabbit_management_url: str | None = None
     smtp_url: str | None = None
     store_url: str = ""
     mail_from: str = "Chopar <chopar@localhost>"
@@ -199,6 +200,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "kafka_url": _url("kafka"),
     "rabbit_url": _url("amqp", "amqps"),
+    "rabbit_management_url": _url("http", "https"),
     "smtp_url": _smtp,
     "store_url": _url("sqlite", "postgresql"),
     "mail_from": _mailbox,

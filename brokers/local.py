@@ -20,6 +20,7 @@ from brokers.supervisor import Supervisor
 
 KAFKA: Final = "CHOPAR_KAFKA_URL"
 RABBIT: Final = "CHOPAR_RABBIT_URL"
+MANAGEMENT: Final = "CHOPAR_RABBIT_MANAGEMENT_URL"
 DOCKER_URLS: Final = {KAFKA: compose.KAFKA_URL, RABBIT: compose.RABBIT_URL}
 SERVICES: Final = {KAFKA: "kafka", RABBIT: "rabbitmq"}
 
@@ -52,7 +53,10 @@ class LocalBrokers:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Both, by the name of their setting: for `discovery.announce` and for the environment of a child."""
+        """By the name of their setting, for `discovery.announce` and for the environment of a child.
+
+        A RabbitMQ that was started here has a second one, of its management pages.
+        """
         return dict(self._urls)
 
     async def __aenter__(self) -> Self:
@@ -100,13 +104,13 @@ class LocalBrokers:
             await self._compose.up(tuple(SERVICES[name] for name in missing))
             self._urls |= {name: DOCKER_URLS[name] for name in missing}
             return
-        private: dict[str, Broker] = {
-            KAFKA: local_kafka(self._settings, heap_mb=self._heap_mb),
-            RABBIT: local_rabbitmq(self._settings),
-        }
+        rabbit = local_rabbitmq(self._settings)
+        private: dict[str, Broker] = {KAFKA: local_kafka(self._settings, heap_mb=self._heap_mb), RABBIT: rabbit}
         for name in missing:
             await start(private[name], self.supervisor)
             self._urls[name] = private[name].url
+        if RABBIT in missing:
+            self._urls[MANAGEMENT] = rabbit.management_url
 
 
 @asynccontextmanager

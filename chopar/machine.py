@@ -13,7 +13,7 @@ from activity.settings import Settings
 from brokers import discovery, ports
 from brokers.child import Child
 from brokers.failures import first_of
-from brokers.local import LocalBrokers
+from brokers.local import MANAGEMENT, LocalBrokers
 from brokers.lock import is_held
 from chopar.processes import NAMES, inbox, process
 
@@ -59,7 +59,12 @@ async def _start(local: LocalBrokers, settings: Settings) -> Machine:
     from rabbit.topology import declare
     from streams.topics import ensure_topics
 
-    found = msgspec.structs.replace(settings, kafka_url=local.kafka_url, rabbit_url=local.rabbit_url)
+    found = msgspec.structs.replace(
+        settings,
+        kafka_url=local.kafka_url,
+        rabbit_url=local.rabbit_url,
+        rabbit_management_url=local.urls.get(MANAGEMENT, settings.rabbit_management_url),
+    )
     await ensure_topics(found)
     await declare(local.rabbit_url)
     if found.smtp_url is None:

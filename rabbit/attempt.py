@@ -39,7 +39,9 @@ class Attempt:
         answer: asyncio.Future[tuple[Answer, float]] = asyncio.get_running_loop().create_future()
         try:
             self._asked = suspect  # then it is noted down as begun, until it is settled
-            got, _ = await self._committer.claim(Request(mine.job, mine.attempt, mine.owner, answer, False, True, suspect))
+            got, _ = await self._committer.claim(
+                Request(mine.job, mine.attempt, mine.owner, answer, mine.before, asks=True, suspect=suspect)
+            )
         finally:
             answer.cancel()
         if not isinstance(got, Go):

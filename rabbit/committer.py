@@ -3,8 +3,10 @@
     workers ──claim──▶┐                                       ┌▶ letters confirmed ─▶ acknowledged ─▶ told
             ──finish─▶┴▶ one transaction for all that waits ──┘
 
-While one transaction is written, what followed from those before is published. A crash between two steps repeats the
-later ones: the delivery comes again, and the ledger's answer says what is still to be done.
+A worker hands in its last job and claims the next in one transaction, so it is in doubt of one at most. A claim any earlier, as
+for a batch before somebody is at it, would leave the whole batch `unknown` at a crash. While one transaction is written, what
+followed from those before is published. A crash between two steps repeats the later ones: the delivery comes again, and the
+ledger's answer says what is still to be done.
 """
 
 import asyncio
@@ -41,6 +43,7 @@ class Request(msgspec.Struct, eq=False):
     attempt: int
     owner: str
     answer: asyncio.Future[tuple[Answer, float]]
+    before: int = 0
     tried: bool = False
     asks: bool = False
     suspect: bool = False
@@ -135,15 +138,14 @@ class Committer:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
-                # Settled first: a worker hands in its last job before it claims the next, so no worker is ever in doubt of two.
                 finished, self._finished = self._finished, []
-                if finished:
-                    following.create_task(self._follow(await self._settle(finished)))
-                    for one in finished:
-                        if one.written is not None:
-                            one.written.set()
-                if self._requests:
-                    await self._claim_waiting()
+                requests, self._requests = self._requests, []
+                steps = await self._turn(finished, requests)
+                if steps:
+                    following.create_task(self._follow(steps))
+                for one in finished:
+                    if one.written is not None:
+                        one.written.set()
 
     async def _follow(self, steps: Sequence[_Step]) -> None:
         """Publishes, acknowledges, tells. What needs no letter does not wait for what does."""
@@ -164,32 +166,8 @@ class Committer:
         if not self._open:
             self._idle.set()
 
-    async def _claim_waiting(self) -> None:
-        waiting, self._requests = self._requests, []
-        answered = await self._insist(lambda: self._claim(waiting))
-        for request, answer, until in answered or ():
-            if not request.answer.done():
-                request.answer.set_result((answer, until))
-                if isinstance(answer, Go) and not request.asks:
-                    self._listener.tell(self._change(request.job, "sending", answer.attempt))
-
-    async def _claim(self, waiting: Sequence[Request]) -> list[tuple[Request, Answer, float]] | None:
-        """One transaction for those that still wait (None: nobody does); their leases begin now, not when they asked."""
-        wanted = [request for request in waiting if not request.answer.done()]
-        if not wanted:
-            return None
-        now = self._now()
-        for request in wanted:
-            request.tried = True
-        until = now + self._lease
-        claims = [Claim(one.job, one.attempt, one.owner, until, one.asks, one.suspect) for one in wanted]
-        failpoint("mailer.claiming")
-        answers = await self._ledger.claim(claims, now)
-        failpoint("mailer.claimed")
-        return [(request, answer, until) for request, answer in zip(wanted, answers, strict=True)]
-
-    async def _settle(self, finished: Sequence[Finished]) -> list[_Step]:
-        """Writes down what is to be written, and says what is left to do for each."""
+    async def _turn(self, finished: Sequence[Finished], requests: Sequence[Request]) -> list[_Step]:
+        """Writes down what is to be written, answers the requests, and says what is left to do for each of `finished`."""
         steps: list[_Step] = []
         written: list[tuple[Finished, Settlement]] = []
         for one in finished:
@@ -198,20 +176,49 @@ class Committer:
                 steps.append(self._unwritten(one))
             else:
                 written.append((one, settlement))
-        for one, settlement in await self._write(written, steps):
-            # Settled already, or another's. Which of the two and what is left to do the ledger says to a claim.
-            steps.extend(await self._ask(one, settlement))
+        settlements = [settlement for _, settlement in written]
+        done = await self._insist(lambda: self._commit(settlements, requests))
+        if done is not None:
+            taken, answered = done
+            for request, answer, until in answered:
+                self._answer(request, answer, until)
+            for one, settlement in self._settled(written, taken, steps):
+                # Settled already, or another's. Which of the two and what is left to do the ledger says to a claim.
+                steps.extend(await self._ask(one, settlement))
         return steps
 
-    async def _write(
-        self, written: Sequence[tuple[Finished, Settlement]], steps: list[_Step]
+    async def _commit(
+        self, settlements: Sequence[Settlement], requests: Sequence[Request]
+    ) -> tuple[list[bool], list[tuple[Request, Answer, float]]] | None:
+        """One transaction for what is done and those who still wait; their leases begin now. None: there is nothing to write."""
+        wanted = [request for request in requests if not request.answer.done()]
+        if not wanted and not settlements:
+            return None
+        now = self._now()
+        until = now + self._lease
+        claims = []
+        for one in wanted:
+            one.tried = True
+            claims.append(Claim(one.job, one.attempt, one.owner, until, one.asks, one.suspect, one.before))
+        if claims:
+            failpoint("mailer.claiming")
+        taken, answers = await self._ledger.turn(settlements, claims, now)
+        if settlements:
+            failpoint("mailer.settled")
+        if claims:
+            failpoint("mailer.claimed")
+        return taken, [(request, answer, until) for request, answer in zip(wanted, answers, strict=True)]
+
+    def _answer(self, request: Request, answer: Answer, until: float) -> None:
+        if not request.answer.done():
+            request.answer.set_result((answer, until))
+            if isinstance(answer, Go) and not request.asks:
+                self._listener.tell(self._change(request.job, "sending", answer.attempt))
+
+    def _settled(
+        self, written: Sequence[tuple[Finished, Settlement]], taken: Sequence[bool], steps: list[_Step]
     ) -> list[tuple[Finished, Settlement]]:
-        """Settles, adds the steps of those that were taken, returns the others."""
-        if not written:
-            return []
-        settlements = [settlement for _, settlement in written]
-        taken = await self._insist(lambda: self._ledger.settle(settlements, self._now()))
-        failpoint("mailer.settled")
+        """Adds the steps of those that were taken, returns the others."""
         refused = []
         for (one, settlement), ok in zip(written, taken, strict=True):
             if ok:
@@ -222,14 +229,16 @@ class Committer:
 
     async def _ask(self, one: Finished, settlement: Settlement) -> list[_Step]:
         """What is left to do for an outcome that the ledger did not take."""
-        claim = Claim(settlement.job, settlement.attempt, settlement.owner, self._now() + self._lease)
+        until, before = self._now() + self._lease, one.delivery.before
+        claim = Claim(settlement.job, settlement.attempt, settlement.owner, until, before=before)
         (answer,) = await self._insist(lambda: self._ledger.claim([claim], self._now()))
         if not isinstance(answer, Go):
             return [self._unwritten(msgspec.structs.replace(one, result=answer))]
         # The other's lease is over, and ours is the only outcome there is.
         steps: list[_Step] = []
         again = msgspec.structs.replace(settlement, attempt=answer.attempt)
-        if await self._write([(one, again)], steps):
+        taken = await self._insist(lambda: self._ledger.settle([again], self._now()))
+        if self._settled([(one, again)], taken, steps):
             steps.append(_Step(one.delivery, put_off(settlement.job, one.delivery.body, answer.attempt, self._lease)))
         return steps
 

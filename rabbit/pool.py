@@ -200,7 +200,7 @@ class Pool(mode.Service):
     async def _try(self, delivery: Delivery, job: Job, written: asyncio.Event | None = None) -> None:
         started = self._now()
         owner = f"{self._owner}/{next(self._count)}"
-        request = Request(job, delivery.attempt, owner, asyncio.get_running_loop().create_future())
+        request = Request(job, delivery.attempt, owner, asyncio.get_running_loop().create_future(), delivery.before)
         attempt = Attempt(self._committer, self._now, request)
         outcome: Outcome = Retry("stopped", burn=False)
         try:

@@ -56,6 +56,9 @@ class Queue(msgspec.Struct, frozen=True):
     match: Arguments = {}
 
 
+LISTENED: Final = (LIFECYCLE_EXCHANGE, CONTROL_EXCHANGE)
+"""Whoever listens binds a queue of its own to them, which goes with it."""
+
 EXCHANGES: Final[Mapping[str, str]] = {
     JOBS_EXCHANGE: "topic",
     RETRY_EXCHANGE: "headers",

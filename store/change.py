@@ -5,7 +5,6 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activity.claims import (
     Again,
@@ -24,10 +23,10 @@ from activity.claims import (
 )
 from activity.jobs import Job, encode_job
 from activity.outcomes import Dead, Outcome, Unknown
-from store.connection import execute_many
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.schema import shelf
+from store.statements import Statements
 
 LEASE_OVER: Final = "its owner did not come back"
 """The reason of an outcome that nobody reported."""
@@ -119,16 +118,15 @@ class Change:
         self._move(row, JobRecord(id, "scheduled", attempt, "", 0.0, due=due))
         self._name(row, job)
 
-    async def write(self, connection: AsyncConnection) -> None:
+    def write(self, to: Statements) -> None:
         """Writes all of it."""
         if self._changed:
-            values = [job_values(row, self._now) for row in self._changed.values()]
-            await execute_many(connection, _UPSERTS[connection.dialect.name], values)
+            to.each(_UPSERTS[to.dialect], [job_values(row, self._now) for row in self._changed.values()])
         written = (_NAME, self._named), (_REPEAT, self._repeated), (_BEGIN, self._begun), (_END, self._ended)
-        shelves = (_SHELVES[connection.dialect.name], self._shelved), (_TAKE_DOWN, self._taken_down)
+        shelves = (_SHELVES[to.dialect], self._shelved), (_TAKE_DOWN, self._taken_down)
         for statement, values in (*written, *shelves):
             if values:
-                await execute_many(connection, statement, values)
+                to.each(statement, values)
 
     def _go(self, row: Row, claim: Claim, got: Go) -> None:
         before, id = row.record, key(claim.job.id)
@@ -152,7 +150,7 @@ class Change:
         """What is there already stays as it is: the job may have been moved since."""
         id = key(claim.job.id)
         self._shelved.append(
-            {"job_id": id, "attempt": next_attempt(row.record, claim), "body": encode_job(claim.job), "before": 0}
+            {"job_id": id, "attempt": next_attempt(row.record, claim), "body": encode_job(claim.job), "before": claim.before}
         )
         if row.record is None:
             self._move(row, JobRecord(id, "scheduled", 0, "", 0.0, due=got.due))

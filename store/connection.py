@@ -1,17 +1,20 @@
-"""How the store is connected to, and its two kinds of transaction."""
+"""How the store is connected to, and its kinds of transaction."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Executable, event
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from store.address import Address
 from store.failure import translated
+from store.statements import Bound, Direct, Statements
+from store.writer import Writer
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds that a SQLite transaction waits for the writer before it."""
@@ -23,14 +26,15 @@ COMMAND_TIMEOUT: Final = 60.0
 class Database:
     """The engine and its address. Nothing connects before the first transaction.
 
-    Both transactions commit when their block ends and roll back when it raises. An answer of the store that it is away
+    All transactions commit when their block ends and roll back when it raises. An answer of the store that it is away
     is raised as Unreachable; whether the transaction was committed is then unknown, so it must be safe to repeat.
     """
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.engine = create_engine(address)
-        self._writer = self.engine.execution_options(writes=True)
+        self._writing = self.engine.execution_options(writes=True)
+        self._writer = None if address.file is None else Writer(address.file, _connected)
 
     @property
     def is_postgres(self) -> bool:
@@ -41,7 +45,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write. On SQLite it is the only one of its kind from its first statement on."""
         with translated(self.address):
-            async with self._writer.begin() as connection:
+            async with self._writing.begin() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -51,31 +55,19 @@ class Database:
             async with self.engine.begin() as connection:
                 yield connection
 
+    async def write(self, work: Callable[[Statements], T]) -> T:
+        """A transaction that may write and is one plain function, for what is done often; gives what `work` returns."""
+        with translated(self.address):
+            if self._writer is not None:
+                return await self._writer.write(lambda connection: work(Direct(connection)))
+            async with self._writing.begin() as connection:
+                return await connection.run_sync(lambda bound: work(Bound(bound)))
+
     async def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections. The next transaction opens new ones."""
+        if self._writer is not None:
+            await self._writer.close()
         await self.engine.dispose()
-
-
-async def execute_many(connection: AsyncConnection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Executes `statement` for each of `rows`, which have the same names in the same order; no value needs a conversion.
-
-    On SQLite the statement is compiled once and the rows go to the driver as they are: SQLAlchemy takes longer to look
-    at a row's parameters than SQLite to write it.
-    """
-    if connection.dialect.name != "sqlite":
-        await connection.execute(statement, rows)
-        return
-    text, names, fixed = _compiled(statement, tuple(rows[0]))
-    given = [{**fixed, **row} for row in rows] if fixed else rows
-    await connection.exec_driver_sql(text, [tuple([row[name] for name in names]) for row in given])
-
-
-@lru_cache(maxsize=64)
-def _compiled(statement: Any, names: tuple[str, ...]) -> tuple[str, tuple[str, ...], dict[str, Any]]:
-    """The text, the names of its values in their order, and those values that are the same for all rows."""
-    compiled = statement.compile(dialect=sqlite.dialect(), column_keys=names)
-    order = tuple(compiled.positiontup)
-    return compiled.string, order, {name: compiled.params[name] for name in order if name not in names}
 
 
 def create_engine(address: Address) -> AsyncEngine:
@@ -87,6 +79,12 @@ def create_engine(address: Address) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    _prepare(connection, None)
+    return connection
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -14,6 +14,7 @@ from store.change import plain
 from store.connection import Database
 from store.ledger import Ledger
 from store.schema import dead_letter, desk_action
+from store.statements import Bound
 
 MISSING: Final = "there is no such dead letter"
 
@@ -137,9 +138,8 @@ class DeadLetters:
         async with self._database.writing() as connection:
             if (problem := await _keeps(connection, id, "replayed", "open")) is not None:
                 return problem
-            if (problem := await self._ledger.reopen(connection, jobs, due=due, now=now, new=new)) is not None:
-                return problem
-            return await _act(connection, id, "replayed", by, note, now, state="replayed")
+            problem = await connection.run_sync(lambda bound: self._ledger.reopen(Bound(bound), jobs, due=due, now=now, new=new))
+            return problem or await _act(connection, id, "replayed", by, note, now, state="replayed")
 
     def _where(self, query: Select[Any], wanted: Wanted) -> Select[Any]:
         for name in ("state", "reason", "origin"):

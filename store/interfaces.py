@@ -61,9 +61,14 @@ class Log(Protocol):
 class Claims(Protocol):
     """The send ledger: who may do which attempt at a job. Raises Unreachable while the store is away.
 
-    The rules are `activity.claims`; this is where they hold across processes. Both calls are one transaction each,
-    durable when they return. If the answer is lost (Unreachable after the commit), the same call may be made again.
+    The rules are `activity.claims`; this is where they hold across processes. Each call is one transaction,
+    durable when it returns. If the answer is lost (Unreachable after the commit), the same call may be made again.
     """
+
+    async def turn(
+        self, settlements: Sequence[Settlement], claims: Sequence[Claim], now: float
+    ) -> tuple[list[bool], list[Answer]]:
+        """`settle` and then `claim`, in one transaction: who has ended a job and begins the next waits once."""
 
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """The answers, in the order of the claims, each as if made after the ones before it.

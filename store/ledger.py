@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activity.claims import Answer, Claim, JobRecord, Policy, keeps_from_cancelling, keeps_from_moving, keeps_from_replaying
 from activity.jobs import Job
@@ -22,6 +21,7 @@ from store.connection import Database
 from store.jobs import read_outcome
 from store.schema import attempt as attempts
 from store.schema import job as jobs
+from store.statements import Statements
 
 
 class Ledger:
@@ -31,67 +31,71 @@ class Ledger:
         self._database = database
         self._policy = policy
 
+    async def turn(
+        self, settlements: Sequence[Settlement], claims: Sequence[Claim], now: float
+    ) -> tuple[list[bool], list[Answer]]:
+        """See `Claims.turn`."""
+        if not settlements and not claims:
+            return [], []
+
+        def work(to: Statements) -> tuple[list[bool], list[Answer]]:
+            rows = _rows(to, [*(one.job for one in settlements), *(one.job for one in claims)], now)
+            change = Change(now, self._policy)
+            taken = [change.settle(rows[key(one.job.id)], one) for one in settlements]
+            answers = [change.claim(rows[key(one.job.id)], one) for one in claims]
+            change.write(to)
+            return taken, answers
+
+        return await self._database.write(work)
+
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """See `Claims.claim`."""
-        if not claims:
-            return []
-        async with self._database.writing() as connection:
-            rows = await self._rows(connection, [claim.job for claim in claims], now)
-            change = Change(now, self._policy)
-            answers = [change.claim(rows[key(claim.job.id)], claim) for claim in claims]
-            await change.write(connection)
-        return answers
+        return (await self.turn((), claims, now))[1]
 
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
         """See `Claims.settle`."""
-        if not settlements:
-            return []
-        async with self._database.writing() as connection:
-            rows = await self._rows(connection, [settlement.job for settlement in settlements], now)
-            change = Change(now, self._policy)
-            taken = [change.settle(rows[key(settlement.job.id)], settlement) for settlement in settlements]
-            await change.write(connection)
-        return taken
+        return (await self.turn(settlements, (), now))[0]
 
     async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
         """See `Claims.hold`."""
         values = [{**job_values(Row(job, reason=reason), now), "state": "unknown"} for job in jobs]
         if values:
-            async with self._database.writing() as connection:
-                await connection.execute(_PLACES[connection.dialect.name], values)
+            await self._database.write(lambda to: to.each(_PLACES[to.dialect], values))
 
     async def cancel(self, id: str, now: float) -> str | None:
         """See `Wishes.cancel`."""
-        nameless = _nameless(id)
-        async with self._database.writing() as connection:
-            row = (await self._rows(connection, [nameless], now))[key(id)]
+
+        def work(to: Statements) -> str | None:
+            row = _rows(to, [_nameless(id)], now)[key(id)]
             problem = keeps_from_cancelling(row.record, now)
             if problem is None and (row.record is None or row.record.state != "cancelled"):
                 change = Change(now, self._policy)
                 change.cancel(row)
-                await change.write(connection)
-        return problem
+                change.write(to)
+            return problem
+
+        return await self._database.write(work)
 
     async def move(self, id: str, due: float, now: float) -> str | None:
         """See `Wishes.move`."""
-        async with self._database.writing() as connection:
-            known = await connection.scalar(select(jobs.c.id).where(jobs.c.id == key(id)))
-            if known is None:  # looked up first: `_rows` would put it there
+
+        def work(to: Statements) -> str | None:
+            if not list(to.rows(_KNOWN, {"id": key(id)})):  # looked up first: `_rows` would put it there
                 return keeps_from_moving(None)
-            row = (await self._rows(connection, [_nameless(id)], now))[key(id)]
+            row = _rows(to, [_nameless(id)], now)[key(id)]
             problem = keeps_from_moving(row.record)
             if problem is None:
                 change = Change(now, self._policy)
                 change.reschedule(row, due)
-                await change.write(connection)
-        return problem
+                change.write(to)
+            return problem
 
-    async def reopen(
-        self, connection: AsyncConnection, wanted: Sequence[Job], *, due: float, now: float, new: bool
-    ) -> str | None:
+        return await self._database.write(work)
+
+    def reopen(self, to: Statements, wanted: Sequence[Job], *, due: float, now: float, new: bool) -> str | None:
         """Gives each of the jobs another round of attempts from `due` on, in the caller's transaction, which has to roll back
         what there was if this returns why one can't have it. With `new` those that the ledger knows are passed over."""
-        rows = await self._rows(connection, wanted, now)
+        rows = _rows(to, wanted, now)
         change = Change(now, self._policy)
         for job in wanted:
             row = rows[key(job.id)]
@@ -100,38 +104,44 @@ class Ledger:
             if (problem := keeps_from_replaying(row.record, now)) is not None:
                 return problem
             change.reopen(row, job, due)
-        await change.write(connection)
+        change.write(to)
         return None
 
-    async def _rows(self, connection: AsyncConnection, wanted: Sequence[Job], now: float) -> dict[str, Row]:
-        """The jobs as they stand, nobody else's until the transaction ends."""
-        rows = {key(job.id): Row(job) for job in wanted}
-        ids = sorted(rows)
-        if self._database.is_postgres:
-            # What is not there can't be locked, so it is put there first; one that has nothing but its name is new.
-            await connection.execute(_PLACES[connection.dialect.name], [job_values(rows[id], now) for id in ids])
-            found = await connection.execute(_LOCK, {"ids": ids})
-        else:
-            found = await connection.execute(_LOOK, {"ids": msgspec.json.encode(ids).decode()})
-        unsettled = []
-        for id, state, number, owner, until, due, suspected, abandoned, created, reason, doubtful, rule in found:
-            row = rows[id]
-            if number or suspected or due is not None or state == "cancelled":
-                row.record = JobRecord(id, state, number, owner, until, None, due, suspected, abandoned)
-                row.created, row.reason, row.doubtful = created, reason, doubtful
-                row.named = bool(rule) or state != "cancelled"
-                if state in ("waiting", "scheduled", "dead"):
-                    unsettled.append(id)
-        if unsettled:
-            await self._read_outcomes(connection, rows, unsettled)
-        return rows
 
-    async def _read_outcomes(self, connection: AsyncConnection, rows: dict[str, Row], ids: list[str]) -> None:
-        # A statement of its own: joined to the one that locks, it would see the attempts as they were before the lock.
-        query, given = (_OUTCOMES_ANY, ids) if self._database.is_postgres else (_OUTCOMES, msgspec.json.encode(ids).decode())
-        for id, detail in await connection.execute(query, {"ids": given}):
-            if (record := rows[id].record) is not None:
-                rows[id].record = msgspec.structs.replace(record, outcome=read_outcome(detail))
+def _rows(to: Statements, wanted: Sequence[Job], now: float) -> dict[str, Row]:
+    """The jobs as they stand, nobody else's until the transaction ends."""
+    rows = {key(job.id): Row(job) for job in wanted}
+    ids = sorted(rows)
+    if to.dialect == "postgresql":
+        # What is not there can't be locked, so it is put there first; one that has nothing but its name is new.
+        to.each(_PLACES[to.dialect], [job_values(rows[id], now) for id in ids])
+        found = to.rows(_LOCK, {"ids": ids})
+    else:
+        found = to.rows(_LOOK, {"ids": _listed(ids)})
+    unsettled = []
+    for id, state, number, owner, until, due, suspected, abandoned, created, reason, doubtful, rule in found:
+        row = rows[id]
+        if number or suspected or due is not None or state == "cancelled":
+            row.record = JobRecord(id, state, number, owner, until, None, due, suspected, abandoned)
+            row.created, row.reason, row.doubtful = created, reason, doubtful
+            row.named = bool(rule) or state != "cancelled"
+            if state in ("waiting", "scheduled", "dead"):
+                unsettled.append(id)
+    if unsettled:
+        _read_outcomes(to, rows, unsettled)
+    return rows
+
+
+def _read_outcomes(to: Statements, rows: dict[str, Row], ids: list[str]) -> None:
+    # A statement of its own: joined to the one that locks, it would see the attempts as they were before the lock.
+    found = to.rows(_OUTCOMES_ANY, {"ids": ids}) if to.dialect == "postgresql" else to.rows(_OUTCOMES, {"ids": _listed(ids)})
+    for id, detail in found:
+        if (record := rows[id].record) is not None:
+            rows[id].record = msgspec.structs.replace(record, outcome=read_outcome(detail))
+
+
+def _listed(ids: list[str]) -> str:
+    return msgspec.json.encode(ids).decode()
 
 
 def _nameless(id: str) -> Job:
@@ -143,6 +153,8 @@ def _nameless(id: str) -> Job:
 
 _IN_JSON: Final = select(column("value", Text)).select_from(func.json_each(bindparam("ids", type_=Text)))
 _IS_ANY: Final[ColumnElement[Any]] = any_(bindparam("ids", type_=ARRAY(Text)))
+
+_KNOWN: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id"))
 
 _RECORD: Final = ("id", "state", "attempt", "owner", "until", "due", "suspected", "abandoned")
 _SEEN: Final = select(*(jobs.c[name] for name in (*_RECORD, "created", "reason", "doubtful", "rule")))

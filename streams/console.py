@@ -1,5 +1,6 @@
 """What the worker's web server answers: the console's routes, and the parts of the worker that they look into."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -19,7 +20,9 @@ from console.jobs import job_routes
 from console.observing import Observer
 from console.openapi import openapi_route
 from console.pages.frame import problem_page
+from console.pages.rendering import compile_all
 from console.pages.routes import Pages, page_routes
+from console.pages.runs import Runs
 from console.peers import Peers, open_peers
 from console.routes import Call, Endpoint, Route
 from console.server import create_application
@@ -45,12 +48,15 @@ class ConsolePart:
         self._tracing = tracing
         self._peers: Peers
         self._observer = Observer({})
+        self._runs = Runs()
 
     async def open(self, stack: AsyncExitStack) -> None:
+        await asyncio.to_thread(compile_all)
         self._peers = await stack.enter_async_context(open_peers(self._settings.api_token))
         stack.push_async_callback(self._let_go)
 
     async def _let_go(self) -> None:
+        await self._runs.close()
         await self._observer.close()
 
     def application(self) -> web.Application:
@@ -62,8 +68,8 @@ class ConsolePart:
         timelines = Timelines(store.log, store.jobs, store.user_letters, CurrentRules(settings).read, users.state)
         redelivery = worker_redelivery(self._app, settings, store, self._tracing)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
-        look, change = partial(snapshot, self._observer), self._observer.change
-        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, change, settings.trace_url)
+        look, change, runs = partial(snapshot, self._observer), self._observer.change, self._runs
+        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, change, runs, settings.trace_url)
         routes: list[Route] = [
             *timeline_routes(timelines),
             *activity_routes(store.log),

@@ -1,7 +1,7 @@
 """Consumer groups: who reads which partition, how far, and setting that anew while nobody does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -22,6 +22,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from activity import names
 from activity.errors import InUse, Mismatch, Unreachable
+from activity.pace import Bounds
 from activity.settings import PREFIX, Settings
 from streams.topics import kafka_address
 
@@ -53,13 +54,6 @@ class Group(msgspec.Struct, frozen=True):
         return next((member for member in self.members if (topic, partition) in member.partitions), None)
 
 
-class Bounds(msgspec.Struct, frozen=True):
-    """A partition holds the offsets from `begin` to before `end`."""
-
-    begin: int
-    end: int
-
-
 class Groups:
     """What Kafka says about groups and topics. Changes nothing but in `move`. Raises Unreachable when Kafka does not answer."""
 
@@ -80,15 +74,32 @@ class Groups:
 
     async def positions(self, name: str, topic: str) -> dict[int, int]:
         """The offset that the group goes on from, by partition, where it has committed one."""
+        found = await self.all_positions(name)
+        return {partition: offset for (of, partition), offset in found.items() if of == topic}
+
+    async def all_positions(self, name: str) -> dict[tuple[str, int], int]:
+        """The same for all topics of the group."""
         found = await self._settled(lambda: self._admin.list_consumer_group_offsets(name))
-        return {tp.partition: committed.offset for tp, committed in found.items() if tp.topic == topic and committed.offset >= 0}
+        return {(tp.topic, tp.partition): committed.offset for tp, committed in found.items() if committed.offset >= 0}
+
+    async def topics(self) -> dict[str, int]:
+        """Every topic that Kafka lets us see, by name, with how many partitions it has; without those that are Kafka's own."""
+        described = await self._admin.describe_topics()
+        return {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"] and not one["is_internal"]}
 
     async def bounds(self, topic: str) -> dict[int, Bounds]:
         """What each partition of `topic` holds. Raises Mismatch if there is no such topic."""
-        partitions = await self._partitions(topic)
+        return (await self.all_bounds([topic]))[topic]
+
+    async def all_bounds(self, topics: Sequence[str]) -> dict[str, dict[int, Bounds]]:
+        """The same for some topics, all asked for at once."""
+        partitions = await self._partitions(*topics)
         begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
-        return {tp.partition: Bounds(begins[tp], ends[tp]) for tp in partitions}
+        found: dict[str, dict[int, Bounds]] = {topic: {} for topic in topics}
+        for tp in partitions:
+            found[tp.topic][tp.partition] = Bounds(begins[tp], ends[tp])
+        return found
 
     async def at(self, topic: str, seconds: float) -> dict[int, int]:
         """The offset of the first record that was written at `seconds` or later, by partition; the end where there is none."""
@@ -110,11 +121,13 @@ class Groups:
         finally:
             await consumer.stop()
 
-    async def _partitions(self, topic: str) -> list[TopicPartition]:
-        (described,) = await self._admin.describe_topics([topic])
-        if described["error_code"]:
-            raise Mismatch(f"topic {topic} is missing; `chopar topics` creates it")
-        found = sorted(TopicPartition(topic, partition["partition"]) for partition in described["partitions"])
+    async def _partitions(self, *topics: str) -> list[TopicPartition]:
+        described = await self._admin.describe_topics(list(topics))
+        if missing := [one["topic"] for one in described if one["error_code"]]:
+            raise Mismatch(f"topic {missing[0]} is missing; `chopar topics` creates it")
+        found = sorted(
+            TopicPartition(one["topic"], partition["partition"]) for one in described for partition in one["partitions"]
+        )
         self._consumer.assign(found)  # so that it asks for their leaders; nothing is to be fetched
         self._consumer.pause(*found)
         return found

@@ -20,10 +20,11 @@ GATHER_MS: Final = 3_000
 
 
 class Urls(msgspec.Struct, frozen=True):
-    """Kafka's host:port, and RabbitMQ's URL."""
+    """Kafka's host:port, RabbitMQ's URL, and that of its management API if it was started here."""
 
     kafka: str
     rabbit: str
+    management: str | None = None
 
 
 @asynccontextmanager
@@ -38,7 +39,7 @@ async def brokers(folder: Path, kafka: str | None = None, rabbit: str | None = N
             own_rabbit = Node(RabbitMQ(folder / "rabbit"), folder / "rabbit.json")
             await own_rabbit.start()
             rabbit = own_rabbit.url
-        yield Urls(kafka, rabbit)
+        yield Urls(kafka, rabbit, own_rabbit.broker.management_url if own_rabbit else None)
     finally:
         await own_kafka.stop()
         if own_rabbit:

@@ -80,7 +80,8 @@ class _Pages:
         following = {name: value for name, value in conditions.items() if value}
         more = urlencode({**following, "cursor": found[-1].id}) if len(found) == PER_PAGE else None
         groups = [views.group(group) for group in await self._letters.groups(Wanted())]
-        values = {"page": page, "groups": groups, "wanted": conditions, "next": more}
+        found_by = urlencode({name: value for name, value in following.items() if name != "state"})
+        values = {"page": page, "groups": groups, "wanted": conditions, "next": more, "group": found_by}
         return self._frame.show("letters.html", call, "/dead-letters", **values)
 
     async def letter(self, call: Call[LetterQuery, None]) -> str:

@@ -11,6 +11,7 @@ from activity.names import DEAD_QUEUE
 from activity.pace import Reader
 from console.pages.rendering import clock, plural
 from console.pages.snapshot import Snapshot
+from rabbit.wiring import Wiring, missing
 
 Level = Literal["bad", "warn"]
 UNASKED: Final = ("kafka", "rabbitmq", "mailers", "store", "workers")
@@ -81,6 +82,8 @@ def _mail(snapshot: Snapshot) -> Iterator[Finding]:
         elif one.at_most < one.workers:
             detail = f"{one.mailer} sends {one.at_most} at once instead of {one.workers}"
             yield Finding("warn", "the mail server has too much to do", detail, "/jobs?state=waiting")
+    if isinstance(snapshot.wiring, Wiring) and (gone := list(missing(snapshot.wiring))):
+        yield Finding("bad", "RabbitMQ lacks what Chopar declares", ", ".join(gone[:5]), "/brokers")
     dead = (snapshot.queues or {}).get(DEAD_QUEUE)
     if dead is not None and dead.messages and not dead.consumers:
         yield Finding("warn", f"nobody takes in {DEAD_QUEUE}", f"{plural(dead.messages, 'message')} wait", "/brokers")

@@ -15,6 +15,7 @@ from console.pages.queues import picture
 from console.pages.rendering import render
 from console.pages.snapshot import Snapshot
 from console.routes import Call, NoQuery, Page
+from rabbit.wiring import Wiring
 
 Look = Callable[[], Awaitable[Snapshot]]
 Change = Callable[[float], Awaitable[None]]
@@ -44,7 +45,9 @@ def overview_pages(frame: Frame, look: Look, change: Change) -> list[Page]:
 
     async def brokers(call: Call[NoQuery, None]) -> str:
         snapshot = await look()
-        return frame.show("brokers.html", call, "/brokers", snapshot=snapshot, picture=picture(snapshot.queues))
+        wiring = snapshot.wiring if isinstance(snapshot.wiring, Wiring) else None
+        drawn = picture(snapshot.queues, wiring)
+        return frame.show("brokers.html", call, "/brokers", snapshot=snapshot, picture=drawn, wiring=wiring)
 
     return [Page("/", overview), Page("/live", live), Page("/brokers", brokers)]
 

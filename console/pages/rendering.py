@@ -59,6 +59,12 @@ def pretty(data: bytes) -> str:
         return bytes(data).decode(errors="replace")
 
 
+def compile_all() -> None:
+    """Compiles every template: a tenth of a second that no request has to wait for, nor a stream beside it."""
+    for name in _environment.list_templates():
+        _environment.get_template(name)
+
+
 def render(template: str, **values: Any) -> str:
     """The page."""
     return _environment.get_template(template).render(**values)
@@ -70,6 +76,7 @@ _environment: Final = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
 _environment.filters.update(
     number=number, rate=rate, clock=clock, plural=plural, quoted=quoted, runs=runs, duration=duration, pretty=pretty

@@ -6,10 +6,12 @@ import msgspec
 
 from console.access import Access
 from console.pages.assets import asset_pages
+from console.pages.bulk import bulk_pages
 from console.pages.desk import desk_pages
 from console.pages.frame import Frame
 from console.pages.mails import mail_pages
 from console.pages.overview import Change, Look, overview_pages
+from console.pages.runs import Runs
 from console.routes import Page
 from console.timeline import Timelines
 from rabbit.redelivery import Redelivery
@@ -21,7 +23,8 @@ class Letters(LetterList, Desk, Protocol):
 
 
 class Pages(msgspec.Struct, frozen=True):
-    """What the pages look into. `look` sees everything at once, `change` tells when that is new. `trace_url`: see `Settings`."""
+    """What the pages look into. `look` sees everything at once, `change` tells when that is new;
+    `runs` has what goes on. `trace_url`: see `Settings`."""
 
     timelines: Timelines
     jobs: JobList
@@ -29,6 +32,7 @@ class Pages(msgspec.Struct, frozen=True):
     redelivery: Redelivery
     look: Look
     change: Change
+    runs: Runs
     trace_url: str | None = None
 
 
@@ -38,6 +42,7 @@ def page_routes(parts: Pages, access: Access) -> list[Page]:
     return [
         *overview_pages(frame, parts.look, parts.change),
         *mail_pages(frame, parts.timelines, parts.jobs, parts.trace_url),
+        *bulk_pages(frame, parts.letters, parts.letters, parts.redelivery, parts.runs),
         *desk_pages(frame, parts.letters, parts.letters, parts.redelivery),
         *asset_pages(),
     ]

@@ -6,10 +6,12 @@ import msgspec
 
 from activity.accounts import Verdict
 from activity.jobs import JobState
-from activity.pace import Reader
+from activity.pace import Reader, Topic
 from console.tables import Share
 from rabbit.depths import Depth
+from rabbit.management import Unseen
 from rabbit.status import Status
+from rabbit.wiring import Wiring
 from store.deadletters import LetterGroup
 
 
@@ -31,12 +33,18 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     now: float
     readers: Sequence[Reader] | None = None
+    topics: Sequence[Topic] | None = None
     queues: Mapping[str, Depth] | None = None
+    wiring: Wiring | Unseen | None = None
     mailers: Sequence[Status] | None = None
     books: Books | None = None
     shares: Sequence[Share] | None = None
     waiting: int | None = None
     problems: Mapping[str, str] = {}
+
+    def readers_of(self, topic: str) -> list[str]:
+        """The agents that read it."""
+        return [one.agent for one in self.readers or () if one.topic == topic]
 
     def reader(self, agent: str) -> Reader | None:
         """The agent's reader."""

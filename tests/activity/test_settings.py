@@ -20,6 +20,7 @@ TRACES = "https://traces.example/trace/{trace_id}?uiEmbed=v0"
 EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_KAFKA_URL": ("kafka://k.example:9092", "kafka://k.example:9092"),
     "CHOPAR_RABBIT_URL": ("amqps://u:p@r.example/v", "amqps://u:p@r.example/v"),
+    "CHOPAR_RABBIT_MANAGEMENT_URL": ("https://r.example:15671", "https://r.example:15671"),
     "CHOPAR_SMTP_URL": ("smtp://m.example:25", "smtp://m.example:25"),
     "CHOPAR_STORE_URL": ("postgresql://u:p@db.example/chopar", "postgresql://u:p@db.example/chopar"),
     "CHOPAR_MAIL_FROM": ("Shop <mail@shop.example>", "Shop <mail@shop.example>"),
@@ -89,6 +90,7 @@ def test_an_unknown_variable_is_named_with_those_there_are(name: str) -> None:
             ["k:9092", "http://k:9092", "kafka://", "kafka://k:0", "kafka://k:65536", "kafka://k:x", "kafka://[k", "//k"],
         ),
         ("RABBIT_URL", ["r", "kafka://r", "amqp:///", "amqp://u:p@:5672"]),
+        ("RABBIT_MANAGEMENT_URL", ["r:15672", "amqp://r"]),
         ("SMTP_URL", ["mail.example:25", "smtp://"]),
         ("STORE_URL", ["x.db", "mysql://db", "postgresql:///chopar"]),
         ("MAIL_FROM", ["Shop", "a@b@c", "Shop <a@b", "Shop\r\nBcc: <a@b>", "<>", "a b@c", "a@b\n"]),

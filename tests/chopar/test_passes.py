@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from activity.chunk import Chunk
 from activity.errors import ChoparError
 from activity.jobs import Job
+from activity.pace import Bounds
 from activity.replay import Moment, Offset
 from activity.settings import Settings
 from agents.notifier import read_jobs
 from agents.replay import Survey
 from chopar.passes import Passes, Result, Wish, find
 from chopar.points import chosen
-from streams.groups import Bounds
 from tests.agents.test_replay import World, chunk, record, rules
 
 ALL = Wish(Offset(0), None, None, store=True, mail=True, send_unknown=False, limit=10)

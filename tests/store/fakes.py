@@ -124,6 +124,11 @@ class MemoryLedger:
         self._attempts: dict[tuple[str, int], AttemptRow] = {}
         self._shelf: dict[str, Due] = {}
 
+    async def turn(
+        self, settlements: Sequence[Settlement], claims: Sequence[Claim], now: float
+    ) -> tuple[list[bool], list[Answer]]:
+        return await self.settle(settlements, now), await self.claim(claims, now)
+
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         return [self._claim(claim, now) for claim in claims]
 
@@ -139,7 +144,7 @@ class MemoryLedger:
                 self._go(record, claim, got, now)
             case Later(due):
                 job = claim.job
-                due_then = Due(id, next_attempt(record, claim), encode_job(job), job.job_class, job.rule, job.user)
+                due_then = Due(id, next_attempt(record, claim), encode_job(job), job.job_class, job.rule, job.user, claim.before)
                 self._shelf.setdefault(id, due_then)
                 if record is None:
                     self._write(claim.job, JobRecord(id, "scheduled", 0, "", 0.0, due=due), now)

@@ -7,11 +7,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from activity.errors import Unreachable
+from activity.pace import Bounds
 from activity.replay import Span
 from activity.settings import Settings
 from streams import past
-from streams.groups import Bounds, Groups, open_groups
+from streams.groups import Groups, open_groups
+from streams.lag import OURS, all_topics
 from streams.past import read_past
+from streams.topics import ensure_topics
 from tests.streams.lab import Lab
 
 
@@ -47,6 +50,19 @@ async def test_who_reads_what_how_far_and_moving_it(kafka_url: str) -> None:
         await groups.move(lab.group, lab.topic, {0: 2})
         assert (await groups.positions(lab.group, lab.topic))[0] == 2
         assert await lab.committed(0) == 2
+
+
+async def test_every_topic_is_told_of_also_one_that_nobody_reads(kafka_url: str) -> None:
+    lab = await Lab(kafka_url).create()
+    await lab.send([b"0"], partition=0)
+    settings = Settings(kafka_url=kafka_url)
+    await ensure_topics(settings)
+    async with open_groups(settings) as groups:
+        found = {topic.name: topic for topic in await all_topics(groups)}
+    assert tuple(found)[: len(OURS)] == OURS
+    assert [len(found[name].bounds) for name in OURS] == [settings.partitions] * len(OURS)
+    assert (found[lab.topic].ours, found[lab.topic].partitions) == (False, lab.partitions)
+    assert not [name for name in found if name.startswith("__")], "Kafka's own"
 
 
 async def test_a_time_is_the_first_record_from_then_on(kafka_url: str) -> None:

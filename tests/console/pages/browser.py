@@ -17,7 +17,7 @@ expect.set_options(timeout=PATIENCE)
 
 @asynccontextmanager
 async def browsing(
-    client: Any, *, width: int = 1200, height: int = 900, scheme: Literal["light", "dark"] = "light"
+    client: Any, *, width: int = 1200, height: int = 900, scheme: Literal["light", "dark"] = "light", script: bool = True
 ) -> AsyncIterator[Page]:
     """A page whose addresses are those of `client`.
 
@@ -28,7 +28,9 @@ async def browsing(
     origin, wrong = str(client.make_url("")).rstrip("/"), list[str]()
     async with async_playwright() as driver, await driver.chromium.launch(executable_path=found) as browser:
         size: ViewportSize = {"width": width, "height": height}
-        page = await browser.new_page(base_url=origin, viewport=size, color_scheme=scheme, locale="en-GB")
+        page = await browser.new_page(
+            base_url=origin, viewport=size, color_scheme=scheme, locale="en-GB", java_script_enabled=script
+        )
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -10,10 +10,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from msgspec.structs import replace
 
 from activity.names import APP, BULK_QUEUE, DEAD, EVENTS, LOG, NOTIFY_APP
-from activity.pace import Look, Reader, Standing, pace
+from activity.pace import Bounds, Look, Reader, Standing, Topic, pace
 from console.access import Access
 from console.pages.frame import problem_page
 from console.pages.routes import Pages, page_routes
+from console.pages.runs import Runs
 from console.pages.snapshot import Books, Snapshot
 from console.server import create_application
 from console.session import session_routes
@@ -21,6 +22,8 @@ from console.tables import Share
 from rabbit.depths import Depth
 from rabbit.status import Status
 from rabbit.topology import QUEUES
+from rabbit.wiring import DECLARED
+from streams.lag import OURS
 from tests.console.serving import TOKEN
 from tests.console.worlds import World
 from tests.rabbit.desks import MemoryDesk
@@ -46,6 +49,11 @@ READERS = [
 WELL = Snapshot(
     now=1_700_000_000.0,
     readers=READERS,
+    topics=[
+        *(Topic(name, 8, True, {number: Bounds(0, 1_000) for number in range(8)}) for name in OURS),
+        Topic("orders", 3, False),
+    ],
+    wiring=DECLARED,
     queues={**{queue.name: Depth(0, 1) for queue in QUEUES}, BULK_QUEUE: Depth(1_234, 1)},
     mailers=[MAILER],
     books=Books({"sent": 1_234_567, "dead": 0, "waiting": 3, "unknown": 0}, [], None),
@@ -90,10 +98,12 @@ async def showing(
     world, desk = world or World(), desk or MemoryDesk()
     seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
-    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, trace_url)
+    letters, redelivery, runs = desk.letters, desk.redelivery, Runs()
+    parts = Pages(world.timelines(), world.ledger, letters, redelivery, seen.look, seen.change, runs, trace_url)
     application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client
+        await runs.close()
 
 
 class Read(HTMLParser):

@@ -7,13 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from activity.accounts import Verdict as Audited
-from activity.names import APP, DEAD_QUEUE, EVENTS
+from activity.names import APP, BULK_QUEUE, CONTROL_EXCHANGE, DEAD_EXCHANGE, DEAD_QUEUE, EVENTS, JOBS_EXCHANGE
 from console.pages.findings import verdict
 from console.pages.flow import BOX, HEIGHT, WIDTH, flow
-from console.pages.queues import picture
+from console.pages.queues import MOST_STRANGE, picture
 from console.pages.snapshot import Books, Snapshot
 from rabbit.depths import Depth
 from rabbit.topology import EXCHANGES, QUEUES
+from rabbit.wiring import DECLARED, bound
 from store.deadletters import LetterGroup
 from tests.console.pages.showing import MAILER, WELL, reader, with_reader
 
@@ -36,6 +37,11 @@ DIFFERENT: dict[str, tuple[Snapshot, str, str]] = {
         "the audit does not add up",
     ),
     "intake": (replace(WELL, queues={**WELL.queues, DEAD_QUEUE: Depth(2, 0)}), "warn", f"nobody takes in {DEAD_QUEUE}"),
+    "wiring": (
+        replace(WELL, wiring=replace(DECLARED, bindings=DECLARED.bindings[1:])),
+        "bad",
+        "RabbitMQ lacks what Chopar declares",
+    ),
     "away": (replace(WELL, readers=None, problems={"kafka": "Kafka: refused"}), "bad", "kafka can't be asked"),
 }
 
@@ -91,10 +97,49 @@ def test_the_boxes_stand_in_the_picture_and_not_on_each_other(snapshot: Snapshot
 
 @pytest.mark.parametrize(("depths", "levels"), [(None, {"unknown"}), ({}, {"bad"}), (WELL.queues, {"ok"})])
 def test_each_queue_is_drawn_as_the_broker_has_it(depths: Any, levels: set[str]) -> None:
-    drawn = picture(depths)
+    drawn = picture(depths, None)
     boxes = {box.name: box for box in drawn.boxes}
     assert {box.level for name, box in boxes.items() if name not in EXCHANGES} == levels
-    assert len(drawn.bindings) == len(QUEUES)
+    assert {box.level for name, box in boxes.items() if name in EXCHANGES} == {"unknown"}
+    assert len(drawn.arrows) == len(QUEUES)
     assert max(box.y + 36 for box in drawn.boxes) <= drawn.height
     places = sorted(box.y for name, box in boxes.items() if name in EXCHANGES)
     assert all(lower - upper >= 36 for upper, lower in pairwise(places)), "exchanges on each other"
+
+
+def test_a_binding_that_differs_is_marked_and_told_in_words() -> None:
+    audit, again = bound(JOBS_EXCHANGE, "audit", "#", {}), bound(JOBS_EXCHANGE, BULK_QUEUE, "other.#", {})
+    mailer = bound(CONTROL_EXCHANGE, "amq.gen-1", "", {})
+    live = replace(DECLARED, bindings=[*DECLARED.bindings[1:], audit, again, mailer])
+    drawn = picture(WELL.queues, live)
+    labels = {arrow.label: arrow.level for arrow in drawn.arrows if arrow.level != "ok"}
+    assert labels == {
+        "email.transactional.# (missing)": "bad",
+        "# (not declared)": "warn",
+        "other.# (not declared)": "warn",
+    }
+    assert [(level, words.partition(": ")[0]) for level, words in drawn.strange] == [
+        ("bad", "chopar.jobs → email.transactional (email.transactional.#)"),
+        ("warn", "chopar.jobs → audit (#)"),
+        ("warn", "chopar.jobs → email.bulk (other.#)"),
+    ]
+    boxes = {box.name: (box.says, box.level) for box in drawn.boxes}
+    assert boxes["audit"] == ("not declared by Chopar", "warn")
+    assert boxes[CONTROL_EXCHANGE] == ("fanout, 1 listener", "ok")
+    assert boxes[JOBS_EXCHANGE] == ("topic", "ok")
+    assert max(box.y + 36 for box in drawn.boxes) <= drawn.height
+
+
+def test_an_exchange_that_is_gone_or_another_is_marked_with_its_bindings() -> None:
+    others = {name: kind for name, kind in DECLARED.exchanges.items() if name != DEAD_EXCHANGE}
+    live = replace(DECLARED, exchanges={**others, JOBS_EXCHANGE: "direct"}, bindings=[])
+    boxes = {box.name: (box.says, box.level) for box in picture(WELL.queues, live).boxes}
+    assert (boxes[DEAD_EXCHANGE], boxes[JOBS_EXCHANGE]) == (("missing", "bad"), ("direct", "bad"))
+    found = verdict(replace(WELL, wiring=live)).findings
+    assert [one.what for one in found] == ["RabbitMQ lacks what Chopar declares"]
+
+
+def test_a_broker_full_of_strange_bindings_is_counted_not_drawn() -> None:
+    strange = [bound(JOBS_EXCHANGE, f"q{number:03}", "#", {}) for number in range(MOST_STRANGE + 5)]
+    drawn = picture(WELL.queues, replace(DECLARED, bindings=[*DECLARED.bindings, *strange]))
+    assert (len(drawn.strange), drawn.more) == (MOST_STRANGE, 5)

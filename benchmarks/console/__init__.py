@@ -1,0 +1,1 @@
+"""What looking costs: the pages' answers under load, and the stream's speed with and without viewers."""
