@@ -184,7 +184,7 @@ def _rules(
     by_rule = {history.job.rule: history for history in histories}
     stories = []
     for one in explained:
-        id = job_id(record.subject, record.source, record.id, one.rule) if nameless else ""  # it is dear
+        id = job_id(record.subject, record.source, record.id, one.rule) if nameless else ""
         stories.append(_rule(one, by_rule.pop(one.rule, None) or nameless.get(id)))
     why = _GONE if explained else _UNREAD
     return [*stories, *(RuleStory(name, True, why, _done(history, None)) for name, history in sorted(by_rule.items()))]

@@ -13,6 +13,7 @@ from brokers.discovery import read_settings
 from rabbit import smtp, topology
 from rabbit.address import Address, address
 from rabbit.consequences import Terms
+from rabbit.consumer import RabbitSource
 from rabbit.control import Control
 from rabbit.intake import DeadIntake
 from rabbit.lifecycle import Lifecycle
@@ -24,7 +25,6 @@ from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
 from rabbit.scheduler import Scheduler
 from rabbit.smtp import Away, Mailer
-from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
 from rabbit.templates import Templates, expression
 from rabbit.tracing import Tracing, start_tracing

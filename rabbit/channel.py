@@ -6,8 +6,9 @@ from typing import Final
 
 from activity.jobs import Job
 from activity.names import ATTEMPT_HEADER, BEFORE_HEADER, DEAD_EXCHANGE, DELAY_HEADER, DUE_HEADER, RETRY_EXCHANGE, TRACE_HEADER
+from rabbit.lane import Lane
 from rabbit.letters import Letter, first_letter
-from rabbit.source import Delivery, Lane
+from rabbit.source import Delivery
 
 CAPACITY: Final = 10_000
 

@@ -120,9 +120,16 @@ class Change:
 
     def write(self, to: Statements) -> None:
         """Writes all of it."""
-        if self._changed:
-            to.each(_UPSERTS[to.dialect], [job_values(row, self._now) for row in self._changed.values()])
-        written = (_NAME, self._named), (_REPEAT, self._repeated), (_BEGIN, self._begun), (_END, self._ended)
+        new = [job_values(row, self._now) for row in self._changed.values() if row.created is None]
+        moved = [{"the_id": id, **moving(row, self._now)} for id, row in self._changed.items() if row.created is not None]
+        written = (
+            (_UPSERTS[to.dialect], new),
+            (_MOVE, moved),
+            (_NAME, self._named),
+            (_REPEAT, self._repeated),
+            (_BEGIN, self._begun),
+            (_END, self._ended),
+        )
         shelves = (_SHELVES[to.dialect], self._shelved), (_TAKE_DOWN, self._taken_down)
         for statement, values in (*written, *shelves):
             if values:
@@ -209,22 +216,24 @@ def facts(job: Job) -> dict[str, Any]:
 
 
 def job_values(row: Row, now: float) -> dict[str, Any]:
-    """All columns of `row` in the table `job`, but for `repeats`, which only grows."""
+    """All columns of a new `row` in the table `job`."""
+    return {**facts(row.job), **moving(row, now), "created": now if row.created is None else row.created, "repeats": 0}
+
+
+def moving(row: Row, now: float) -> dict[str, Any]:
+    """The columns that change as the job goes on, but for `repeats`, which only grows."""
     record = row.record
     return {
-        **facts(row.job),
         "state": "waiting" if record is None else record.state,
         "attempt": 0 if record is None else record.attempt,
         "owner": "" if record is None else record.owner,
         "until": 0.0 if record is None else record.until,
-        "created": now if row.created is None else row.created,
         "updated": now,
         "reason": row.reason,
         "doubtful": row.doubtful,
         "due": None if record is None else record.due,
         "suspected": 0 if record is None else record.suspected,
         "abandoned": 0 if record is None else record.abandoned,
-        "repeats": 0,
     }
 
 
@@ -260,6 +269,7 @@ _UPSERTS: Final = {
 }
 _FACTS: Final = ("user_id", "rule", "class", "task", "template", "source", "event_id", "recipient")
 _ONE: Final = update(jobs).where(jobs.c.id == bindparam("the_id"))
+_MOVE: Final = _ONE.values({name: bindparam(name) for name in _MOVING})
 _NAME: Final = _ONE.values({name: bindparam(f"the_{name}") for name in _FACTS})
 _REPEAT: Final = _ONE.values(repeats=jobs.c.repeats + 1)
 _BEGIN: Final = insert(attempts)

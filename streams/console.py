@@ -68,8 +68,8 @@ class ConsolePart:
         timelines = Timelines(store.log, store.jobs, store.user_letters, CurrentRules(settings).read, users.state)
         redelivery = worker_redelivery(self._app, settings, store, self._tracing)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
-        look, change, runs = partial(snapshot, self._observer), self._observer.change, self._runs
-        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, change, runs, settings.trace_url)
+        look, change = partial(snapshot, self._observer), self._observer.change
+        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, change, self._runs, settings.trace_url)
         routes: list[Route] = [
             *timeline_routes(timelines),
             *activity_routes(store.log),

@@ -1,5 +1,7 @@
 """`/users/{id}` and `/jobs`: why a user got a mail or not, and the mails."""
 
+from typing import Final
+
 import msgspec
 from aiohttp import web
 from msgspec.structs import replace
@@ -14,6 +16,9 @@ from console.problems import not_found
 from console.routes import Call, Cursor, NoQuery, Page
 from console.timeline import TimelineQuery, Timelines, shown_to
 from store.interfaces import JobList
+
+EVENTS: Final = 25
+"""Entries of a page."""
 
 
 class FindQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +43,7 @@ def mail_pages(frame: Frame, timelines: Timelines, jobs: JobList, trace_url: str
         return web.Response(status=303, headers={"Location": f"/users/{quoted(call.query.id.strip())}"})
 
     async def timeline(call: Call[TimelinePageQuery, None]) -> str:
-        found = await timelines.read(call.path["id"], TimelineQuery(cursor=call.query.cursor))
+        found = await timelines.read(call.path["id"], TimelineQuery(limit=EVENTS, cursor=call.query.cursor))
         shown = shown_to(found, trusted=call.trusted)
         paged = call.query.cursor is not None
         return frame.show("timeline.html", call, "", timeline=shown, paged=paged, trace_link=trace_link)

@@ -9,7 +9,7 @@ import pytest
 from activity.jobs import Job
 from activity.names import BULK_QUEUE, TRANSACTIONAL_QUEUE
 from activity.outcomes import Outcome, Retry, Sent
-from rabbit.source import PREFETCH_PER_WORKER
+from rabbit.consumer import PREFETCH_PER_WORKER
 from rabbit.tasks import Permission
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job

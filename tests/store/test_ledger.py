@@ -60,6 +60,16 @@ async def test_a_claim_and_its_end(make_ledger: MakeLedger) -> None:
     assert await ledger.settle([], 1.0) == []
 
 
+async def test_what_is_done_is_settled_before_what_is_next_is_claimed(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("resend")
+    assert await ledger.turn([], [wish("a")], 10.0) == ([], [Go(1)])
+    claims = [wish("b"), wish("b", of=job("j-2"))]
+    assert await ledger.turn([result("a", SENT), result("z", SENT)], claims, 11.0) == ([True, False], [Over("sent"), Go(1)])
+    found = [await listed.job(id) for id in ("j-1", "j-2")]
+    assert [one and (one.job.state, one.job.owner) for one in found] == [("sent", "a"), ("sending", "b")]
+    assert await ledger.turn([], [], 12.0) == ([], [])
+
+
 async def test_claims_for_one_job_are_decided_one_after_the_other(make_ledger: MakeLedger) -> None:
     ledger, _ = make_ledger("resend")
     assert await ledger.claim([wish("a"), wish("b"), wish("c", of=job("j-2"))], 10.0) == [Go(1), Busy(60.0), Go(1)]

@@ -98,8 +98,8 @@ async def showing(
     world, desk = world or World(), desk or MemoryDesk()
     seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
-    letters, redelivery, runs = desk.letters, desk.redelivery, Runs()
-    parts = Pages(world.timelines(), world.ledger, letters, redelivery, seen.look, seen.change, runs, trace_url)
+    runs = Runs()
+    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, runs, trace_url)
     application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client
