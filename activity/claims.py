@@ -178,6 +178,14 @@ def is_suspect(record: JobRecord | None, claim: Claim, got: Answer) -> bool:
     return claim.asks and claim.suspect and isinstance(got, Go) and (record is None or record.state != "sending")
 
 
+def outlived(record: JobRecord | None) -> JobRecord | None:
+    """The record once who had begun the job came out of it without a claim, as where the far end was away: it killed nobody.
+    None: nobody suspects it."""
+    if record is None or not record.suspected or record.state == "sending":
+        return None
+    return msgspec.structs.replace(record, suspected=0)
+
+
 def may_settle(record: JobRecord | None, attempt: int, owner: str) -> bool:
     """Whether `owner` may write what came of attempt number `attempt`: not when it is settled or somebody else's by now.
 

@@ -23,22 +23,23 @@ class Attempt:
         self._committer = committer
         self._now = now
         self._request = request
-        self._asked = False
+        self.noted = False
+        """Whether it may stand in the ledger as begun."""
         self.refusal: Busy | Again | Later | Over | None = None
         self.granted = False
         self.number = request.attempt
 
     @property
-    def counts(self) -> bool:
-        """Whether it may stand in the ledger."""
-        return self._request.tried or self._asked
+    def claimed(self) -> bool:
+        """Whether its claim may stand in the ledger, with its number."""
+        return self._request.tried
 
     async def may_begin(self, *, suspect: bool) -> bool:
         """Asks the ledger before anything is begun: not if the job has to wait, or has killed those who began it."""
         mine = self._request
         answer: asyncio.Future[tuple[Answer, float]] = asyncio.get_running_loop().create_future()
         try:
-            self._asked = suspect  # then it is noted down as begun, until it is settled
+            self.noted = suspect  # until it is settled
             got, _ = await self._committer.claim(
                 Request(mine.job, mine.attempt, mine.owner, answer, mine.before, asks=True, suspect=suspect)
             )

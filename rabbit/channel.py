@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from activity.jobs import Job
-from activity.names import ATTEMPT_HEADER, BEFORE_HEADER, DEAD_EXCHANGE, DELAY_HEADER, DUE_HEADER, RETRY_EXCHANGE, TRACE_HEADER
+from activity.names import (
+    ATTEMPT_HEADER,
+    BEFORE_HEADER,
+    DEAD_EXCHANGE,
+    DELAY_HEADER,
+    DUE_HEADER,
+    LOST_HEADER,
+    RETRY_EXCHANGE,
+    TRACE_HEADER,
+)
 from rabbit.lane import Lane
 from rabbit.letters import Letter, first_letter
 from rabbit.source import Delivery
@@ -110,6 +119,7 @@ class ChannelSource:
             letter.key,
             int(letter.headers[ATTEMPT_HEADER]),
             due=appointment,
+            lost=int(letter.headers.get(LOST_HEADER, 0)),
             before=int(letter.headers.get(BEFORE_HEADER, 0)),
             traceparent=trace if isinstance(trace, str) else None,
         )

@@ -58,7 +58,8 @@ class Appointment(msgspec.Struct, frozen=True):
 class Finished(msgspec.Struct, frozen=True, eq=False):
     """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying.
 
-    `written` is set when the ledger has it.
+    `noted`: the ledger has it as begun (`Claim.suspect`), and has to hear that it did not kill us. `written` is set when the
+    ledger has it.
     """
 
     delivery: Delivery
@@ -67,6 +68,7 @@ class Finished(msgspec.Struct, frozen=True, eq=False):
     owner: str
     started: float
     result: Outcome | Busy | Again | Later | Over | Appointment
+    noted: bool = False
     written: asyncio.Event | None = None
 
 
@@ -243,10 +245,11 @@ class Committer:
         return steps
 
     def _settlement(self, one: Finished, attempt: int) -> Settlement | None:
-        """What has to be written: nothing for a delivery without a job, an attempt that does not count, or an answer."""
+        """What has to be written: nothing for a delivery without a job, an answer, or an attempt that does not count and that
+        nobody noted down."""
         if one.job is None or isinstance(one.result, Busy | Again | Later | Over | Appointment):
             return None
-        if isinstance(one.result, Retry) and not one.result.burn:
+        if isinstance(one.result, Retry) and not one.result.burn and not one.noted:
             return None
         outcome = settled(one.result, attempt - one.delivery.before, self._terms)
         return Settlement(job=one.job, attempt=attempt, owner=one.owner, started=one.started, outcome=outcome)

@@ -20,6 +20,7 @@ from activity.claims import (
     is_suspect,
     may_settle,
     next_attempt,
+    outlived,
     state_after,
 )
 from activity.jobs import Job, encode_job
@@ -86,8 +87,12 @@ class Change:
         return got
 
     def settle(self, row: Row, settlement: Settlement) -> bool:
-        """Whether the outcome counts."""
+        """Whether the outcome counts. An attempt that does not count is not written down: it only clears the job of suspicion."""
         before, id, number, outcome = row.record, key(settlement.job.id), settlement.attempt, settlement.outcome
+        if isinstance(outcome, Retry) and not outcome.burn:
+            if (cleared := outlived(before)) is not None:
+                self._move(row, cleared)
+            return True
         if not may_settle(before, number, settlement.owner):
             return False
         if before is None or before.state != "sending":

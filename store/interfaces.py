@@ -84,7 +84,10 @@ class Claims(Protocol):
         """
 
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
-        """Whether each was written down; False if the attempt is settled already or somebody else's by now."""
+        """Whether each was written down; False if the attempt is settled already or somebody else's by now.
+
+        An attempt that does not count (`Retry(burn=False)`) leaves no trace but that who had begun it lives: see `Claim.suspect`.
+        """
 
 
 class Wishes(Protocol):

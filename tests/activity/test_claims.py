@@ -29,6 +29,7 @@ from activity.claims import (
     keeps_from_replaying,
     may_settle,
     next_attempt,
+    outlived,
     state_after,
 )
 from activity.jobs import Job
@@ -387,6 +388,14 @@ def test_a_job_that_ended_three_processes_is_dead(record: JobRecord | None, susp
         case _:
             assert isinstance(got, Go)
             assert wanted == "go"
+
+
+@pytest.mark.parametrize(
+    ("record", "left"),
+    [(None, None), (suspected(0), None), (suspected(2), suspected(0)), (msgspec.structs.replace(sending(), suspected=2), None)],
+)
+def test_who_lives_clears_the_job(record: JobRecord | None, left: JobRecord | None) -> None:
+    assert outlived(record) == left
 
 
 def test_what_is_held_is_never_counted_as_a_killer() -> None:

@@ -25,6 +25,7 @@ from activity.claims import (
     keeps_from_replaying,
     may_settle,
     next_attempt,
+    outlived,
     state_after,
 )
 from activity.jobs import Job, JobState, encode_job
@@ -197,6 +198,10 @@ class MemoryLedger:
 
     def _settle(self, made: Settlement, now: float) -> bool:
         id, place, before = made.job.id, (made.job.id, made.attempt), self._records.get(made.job.id)
+        if isinstance(made.outcome, Retry) and not made.outcome.burn:
+            if (cleared := outlived(before)) is not None:
+                self._write(made.job, cleared, now)
+            return True
         if not may_settle(before, made.attempt, made.owner):
             return False
         begun = self._attempts.get(place) or AttemptRow(id, made.attempt, made.owner, made.started, None, None)
