@@ -16,6 +16,7 @@ from activity.claims import (
     Over,
     Policy,
     answer,
+    decided,
     is_suspect,
     may_settle,
     next_attempt,
@@ -23,7 +24,7 @@ from activity.claims import (
     state_after,
 )
 from activity.jobs import Job, encode_job
-from activity.outcomes import Dead, Outcome, Retry, Unknown
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.schema import shelf
@@ -122,6 +123,20 @@ class Change:
         self._shelved.append({"job_id": id, "attempt": attempt + 1, "body": encode_job(job), "before": attempt})
         self._move(row, JobRecord(id, "scheduled", attempt, "", 0.0, due=due))
         self._name(row, job)
+
+    def decide(self, row: Row, job: Job, outcome: Sent | Retry, by: str) -> None:
+        """`by` says what came of `row`, which is unknown: an attempt of its own. With `Retry` it gets another round as `job`."""
+        if (before := row.record) is None:
+            return
+        record, id = decided(before, outcome, self._now), key(job.id)
+        self._begin(id, record.attempt, plain(by), self._now)
+        self._end(id, record.attempt, outcome)
+        row.reason = plain(getattr(outcome, "reason", ""))
+        if isinstance(outcome, Retry):
+            body = encode_job(job)
+            self._shelved.append({"job_id": id, "attempt": record.attempt + 1, "body": body, "before": record.attempt})
+            self._name(row, job)
+        self._move(row, record)
 
     def write(self, to: Statements) -> None:
         """Writes all of it."""

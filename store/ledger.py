@@ -19,11 +19,12 @@ from activity.claims import (
     JobRecord,
     Policy,
     keeps_from_cancelling,
+    keeps_from_deciding,
     keeps_from_moving,
     keeps_from_replaying,
 )
 from activity.jobs import Job
-from activity.outcomes import Dead
+from activity.outcomes import Dead, Retry, Sent
 from store.change import LEASE_OVER as LEASE_OVER
 from store.change import Change, Row, job_values, key
 from store.change import Settlement as Settlement
@@ -115,6 +116,22 @@ class Ledger:
             if problem is None:
                 change = Change(now, self._policy)
                 change.reschedule(row, due)
+                change.write(to)
+            return problem
+
+        return await self._database.write(work)
+
+    async def decide(self, job: Job, outcome: Sent | Retry, by: str, now: float) -> str | None:
+        """See `Wishes.decide`."""
+
+        def work(to: Statements) -> str | None:
+            if not list(to.rows(_KNOWN, {"id": key(job.id)})):
+                return keeps_from_deciding(None)
+            row = _rows(to, [job], now)[key(job.id)]
+            problem = keeps_from_deciding(row.record)
+            if problem is None:
+                change = Change(now, self._policy)
+                change.decide(row, job, outcome, by)
                 change.write(to)
             return problem
 

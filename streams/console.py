@@ -30,6 +30,7 @@ from console.session import session_routes
 from console.tables import Table, table_routes
 from console.timeline import Timelines, timeline_routes
 from console.waiting import waiting_routes
+from rabbit.deciding import Deciding
 from rabbit.tracing import Tracing
 from streams.membership import UsersMembership
 from streams.metrics import Metrics, waiting_here
@@ -69,7 +70,9 @@ class ConsolePart:
         redelivery = worker_redelivery(self._app, settings, store, self._tracing)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
         look, change = partial(snapshot, self._observer), self._observer.change
-        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, change, self._runs, settings.trace_url)
+        decider = Deciding(store.jobs, store.log, store.ledger(settings.unknown_outcome), CurrentRules(settings).read)
+        parts = (redelivery, look, change, self._runs, decider, settings.trace_url)
+        pages = Pages(timelines, store.jobs, store.letters, *parts)
         routes: list[Route] = [
             *timeline_routes(timelines),
             *activity_routes(store.log),
