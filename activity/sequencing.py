@@ -12,9 +12,9 @@ import msgspec
 
 from activity import names, order
 from activity.chunk import Chunk, Record
-from activity.events import Event, Headers, Refused, decode, log_ending, log_value, with_ending
-from activity.hand import Hand
-from activity.order import Accepted, Decision, Duplicate, State
+from activity.events import Event, Headers, Refused, decode, log_value
+from activity.hand import QUICKEST, Hand
+from activity.order import Accepted, Decision, Duplicate
 from activity.ticks import Tick, tick_of
 
 KeyValue = tuple[bytes, bytes]
@@ -52,45 +52,37 @@ class Partition(Protocol):
         """The users for whom an event waits, and since when (Unix seconds)."""
 
 
-def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> Step:
-    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key."""
-    return _Work(chunk, states, partition_of).run()
+def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], hand: type[Hand] = QUICKEST) -> Step:
+    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key. `hand`: `Hand` or its twin; they decide alike."""
+    return _Work(chunk, states, partition_of, hand).run()
 
 
 class _Work:
     """One chunk's work: the states it has opened, and what it has led to so far."""
 
-    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> None:
-        self._chunk, self._states, self._partition_of = chunk, states, partition_of
+    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], hand: type[Hand]) -> None:
+        self._chunk, self._states, self._partition_of, self._hand = chunk, states, partition_of, hand
         self._hands: dict[bytes, Hand] = {}
         self._out = Step()
 
     def run(self) -> Step:
-        hands, log = self._hands, self._out.log
-        usual, stamp, ending = 0, -1, b""
-        for record in self._chunk.records:
-            user, value = record.key, record.value
-            hand = hands.get(user)  # type: ignore[arg-type]  # None is no one's key
-            if hand is not None and not record.headers and (position := hand.take(record, value)):
-                if record.timestamp != stamp:
-                    stamp = record.timestamp
-                    ending = log_ending("logged", stamp / 1000)
-                log.append((user, with_ending(value, position, ending)))  # type: ignore[arg-type]  # neither is None
-                usual += 1
-            elif record.headers and (tick := tick_of(record)) is not None:
-                self._give_up_gaps(record, tick.gap_timeout)
-                self._forget_quiet(record, tick)
-                self._count("tick")
-            else:
-                self._event(record)
-        if usual:
-            self._count("logged", usual)
-        self._out.states = {
-            user: order.encode(hand.state, changed, hand.touched)
-            for user, hand in hands.items()
-            if (changed := hand.changed) is not None
-        }
-        return self._out
+        hands, out, records, take_all = self._hands, self._out, self._chunk.records, self._hand.take_all
+        at = take_all(records, 0, hands, self._take_up, out.log, out.counts)
+        while at < len(records):
+            self._record(records[at])
+            at = take_all(records, at + 1, hands, self._take_up, out.log, out.counts)
+        for user, hand in hands.items():
+            if (value := hand.encoded()) is not None:
+                out.states[user] = value
+        return out
+
+    def _record(self, record: Record) -> None:
+        if record.headers and (tick := tick_of(record)) is not None:
+            self._give_up_gaps(record, tick.gap_timeout)
+            self._forget_quiet(record, tick)
+            self._count("tick")
+        else:
+            self._event(record)
 
     def _event(self, record: Record) -> None:
         user = record.key
@@ -122,13 +114,9 @@ class _Work:
     def _take_up(self, user: bytes) -> Hand | None:
         """The user's state as it was before the chunk; None: the user is of another partition, and new to this one."""
         value = self._states.get(user)
-        if value is not None:
-            hand = Hand(order.decode(value), order.peek(value)[0])
-        elif self._partition_of(user) == self._chunk.partition:
-            hand = Hand(State(), -1)
-        else:
+        if value is None and self._partition_of(user) != self._chunk.partition:
             return None
-        self._hands[user] = hand
+        hand = self._hands[user] = self._hand.opened(value)
         return hand
 
     def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
@@ -167,9 +155,7 @@ class _Work:
             hand = self._look_up(user)
             if hand is None or record.offset <= hand.known:
                 continue
-            value = self._states.get(user)
-            if hand.changed is not None:  # what the table will hold, so that it does not matter where chunks are cut
-                value = order.encode(hand.state, hand.changed, hand.touched)
+            value = hand.encoded() or self._states.get(user)  # what the table will hold: it does not matter where chunks are cut
             if value is not None and order.is_quiet(value, before):
                 hand.put(order.forget(hand.state))
                 hand.touch(record.offset, math.inf)
@@ -201,9 +187,9 @@ class _Work:
         self._out.moved.setdefault(target, []).append((user, record.value, [*headers, (names.MOVED_HEADER, origin)]))
         self._count("moved")
 
-    def _count(self, what: str, more: int = 1) -> None:
+    def _count(self, what: str) -> None:
         counts = self._out.counts
-        counts[what] = counts.get(what, 0) + more
+        counts[what] = counts.get(what, 0) + 1
 
 
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)

@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gap_timeout: float = 5.0
     quiet_after: float = 7 * 86400.0
     table_store: Literal["memory", "rocksdb"] = "memory"
+    core: Literal["auto", "python"] = "auto"
     max_attempts: int = 8
     retry_base: float = 1.0
     retry_cap: float = 3600.0
@@ -208,6 +209,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "gap_timeout": _seconds(0.1, 86400),
     "quiet_after": _seconds(1, 1000 * 86400),
     "table_store": _one_of("memory", "rocksdb"),
+    "core": _one_of("auto", "python"),
     "max_attempts": _whole(1, 100),
     "retry_base": _seconds(0.1, 4096),
     "retry_cap": _seconds(1, 86400),

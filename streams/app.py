@@ -13,6 +13,7 @@ from faust.web.base import Web as FaustWeb
 
 from activity import names
 from activity.errors import ChoparError, SettingError
+from activity.hand import core_of, hand_for
 from activity.settings import PREFIX, Settings
 from agents.archiver import archiver
 from agents.desk import desk
@@ -148,8 +149,10 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> tuple[Us
     users = cast(Users, table)
     ticks = Ticks(users, settings)
     where = partial(partition_of, partitions=settings.partitions)
-    metrics = Metrics(users)
-    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where, count=metrics.count)
+    hand = hand_for(settings.core)
+    metrics = Metrics(users, core_of(hand))
+    log.info("events are decided by the %s core", core_of(hand))
+    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where, count=metrics.count, hand=hand)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
 
     async def send_ticks() -> None:

@@ -24,7 +24,7 @@ def told() -> set[str]:
     """The names that a worker and a mailer tell."""
     counting = Counting(cast(Counting, None))
     counting.states = Counter(sent=1)
-    texts = (Metrics(cast(Users, NoUsers())).text(), Figures(lambda: MAILER, counting).text())
+    texts = (Metrics(cast(Users, NoUsers()), "python").text(), Figures(lambda: MAILER, counting).text())
     return set(re.findall(r"^# TYPE (\S+)", b"".join(texts).decode(), re.MULTILINE))
 
 
