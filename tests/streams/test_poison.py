@@ -69,7 +69,7 @@ async def dead_of(kafka_url: str, user: str) -> Sequence[Any]:
 
 GZIP: Final = {"compression": "gzip"}
 TRACE: Final = [("trace", b"x" * 3_000_000), ("mark", b"m")]
-POISON: Final = [
+POISON: Final[list[tuple[bytes, dict[str, Any], bytes, int]]] = [
     # value, how it is sent; reason, bytes of it that are kept
     (b'"' + b"x" * 3_000_000 + b'"', GZIP, b"too-big", 64 * 1024),
     (b"x" * (2 * 1024 * 1024 - 150), {}, b"too-big", 64 * 1024),
