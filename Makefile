@@ -10,17 +10,19 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 setup: .venv/installed
 
-.venv/installed: requirements.lock setup.cfg pyproject.toml
+.venv/installed: requirements.lock setup.cfg pyproject.toml setup.py $(wildcard activity/_*.pyx activity/_*.h)
 	@$(MAKE) --no-print-directory system
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What comes from Debian: only what is missing, and only where there is no Docker to run the brokers in.
 system:
 	@missing=; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || missing="$$missing python3-dev"; \
 	docker info >/dev/null 2>&1 || { \
 		[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -n "$$CHOPAR_RABBIT_URL" ] || missing="$$missing rabbitmq-server"; \
 		command -v mvn >/dev/null || [ -n "$$CHOPAR_KAFKA_URL$$CHOPAR_MAVEN_URL" ] || missing="$$missing maven"; }; \
@@ -121,4 +123,4 @@ bench-lock: setup
 		--quiet --custom-compile-command "make bench-lock" --output-file benchmarks/requirements.lock
 
 clean:
-	rm -rf .venv .venv-bench benchmarks/peers/kafka_streams/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-bench benchmarks/peers/kafka_streams/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build activity/_hand.c activity/*.so

@@ -1,9 +1,11 @@
-"""A user's state while a chunk is worked on."""
+"""A user's state while a chunk is worked on. `activity/_hand.pyx` is its compiled twin."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Literal, Optional, Self
 
+from activity import order
 from activity.chunk import Record
-from activity.events import Event, read_usual
+from activity.events import Event, log_ending, read_usual, with_ending
 from activity.order import State, checks_of, extended
 
 _NOT_IN_TURN: Final = -1
@@ -28,6 +30,42 @@ class Hand:
         self._user = self._source = self._expected = ""
         self._due = _NOT_IN_TURN
         self._ids: list[str] = []
+
+    @classmethod
+    def opened(cls, value: bytes | None) -> Self:
+        """The state that `value` holds (`order.encode`), or that of a new user. Raises ValueError if another version wrote it."""
+        return cls(State(), -1) if value is None else cls(order.decode(value), order.peek(value)[0])
+
+    @staticmethod
+    def take_all(
+        records: list[Record],
+        at: int,
+        hands: dict[bytes, "Hand"],
+        take_up: Callable[[bytes], Optional["Hand"]],
+        log: list[tuple[bytes, bytes]],
+        counts: dict[str, int],
+    ) -> int:
+        """Decide the records from `at` on that are as records mostly are, up to one that is not; gives where that is.
+
+        What is accepted goes to the end of `log`, how many ended how into `counts`. `hands` has those that are in use; `take_up`
+        gives and puts there another user's. (This one does not need it: what is a user's first in a chunk is not usual enough.)
+        """
+        begin, stamp, ending = at, -1, b""
+        for at in range(begin, len(records)):
+            record = records[at]
+            user, value = record.key, record.value
+            hand = hands.get(user)  # type: ignore[arg-type]  # None is no one's key
+            if hand is None or record.headers or not (position := hand.take(record, value)):
+                break
+            if record.timestamp != stamp:
+                stamp = record.timestamp
+                ending = log_ending("logged", stamp / 1000)
+            log.append((user, with_ending(value, position, ending)))  # type: ignore[arg-type]  # neither is None
+        else:
+            at = len(records)
+        if at > begin:
+            counts["logged"] = counts.get("logged", 0) + at - begin
+        return at
 
     def take(self, record: Record, value: bytes | None) -> int:
         """The position of the event that `record` holds as its `value`, if a glance tells it; else 0, and nothing has changed.
@@ -70,6 +108,11 @@ class Hand:
         self._state, self._position = state, state.position
         self._follow(self._user, self._source)
 
+    def encoded(self) -> bytes | None:
+        """The state as a table's value, if a record was decided by it."""
+        changed = self.changed
+        return None if changed is None else order.encode(self.state, changed, self.touched)
+
     def touch(self, offset: int, at: float) -> None:
         """The record at `offset` was decided by it; it reached Kafka `at` Unix seconds."""
         self._changed, self._touched, self._last = offset, at, None
@@ -90,3 +133,24 @@ class Hand:
         self._user, self._source = user, source
         self._due = _NOT_IN_TURN if known is None or known.waiting else known.due
         self._expected = str(self._due)
+
+
+COMPILED: type[Hand] | None
+"""The compiled twin; None: it was not built here."""
+try:
+    from activity import _hand
+except ImportError:
+    COMPILED = None
+else:
+    COMPILED = _hand.Hand
+QUICKEST: Final = COMPILED or Hand
+
+
+def hand_for(core: Literal["auto", "python"]) -> type[Hand]:
+    """What the setting CHOPAR_CORE asks for."""
+    return QUICKEST if core == "auto" else Hand
+
+
+def core_of(hand: type[Hand]) -> str:
+    """Its name for people."""
+    return "compiled" if hand is COMPILED else "python"

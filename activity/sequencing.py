@@ -5,16 +5,16 @@ partition of its user, because it had no key or its sender counted partitions in
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
 from activity import names, order
 from activity.chunk import Chunk, Record
-from activity.events import Event, Headers, Refused, decode, log_ending, log_value, with_ending
-from activity.hand import Hand
-from activity.order import Accepted, Decision, Duplicate, State
+from activity.events import Event, Headers, Refused, decode, log_value
+from activity.hand import QUICKEST, Hand
+from activity.order import Accepted, Decision, Duplicate
 from activity.ticks import Tick, tick_of
 
 KeyValue = tuple[bytes, bytes]
@@ -22,8 +22,9 @@ Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
 
 
-LARGEST_DEAD: Final = 1024 * 1024
-"""The most bytes that key and value of a dead letter may have; of a larger one the first `CUT` of each are kept."""
+LARGEST_SENT: Final = 1024 * 1024
+"""The most bytes that a record may have, with its headers, which is sent on as it came: what came compressed may be larger
+than any topic takes. Of a larger dead letter the first `CUT` of key and value are kept, and headers that have no more."""
 CUT: Final = 64 * 1024
 
 
@@ -51,45 +52,37 @@ class Partition(Protocol):
         """The users for whom an event waits, and since when (Unix seconds)."""
 
 
-def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> Step:
-    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key."""
-    return _Work(chunk, states, partition_of).run()
+def sequence(chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], hand: type[Hand] = QUICKEST) -> Step:
+    """What `chunk` becomes. `partition_of`: where Kafka's murmur2 puts a key. `hand`: `Hand` or its twin; they decide alike."""
+    return _Work(chunk, states, partition_of, hand).run()
 
 
 class _Work:
     """One chunk's work: the states it has opened, and what it has led to so far."""
 
-    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int]) -> None:
-        self._chunk, self._states, self._partition_of = chunk, states, partition_of
+    def __init__(self, chunk: Chunk, states: Partition, partition_of: Callable[[bytes], int], hand: type[Hand]) -> None:
+        self._chunk, self._states, self._partition_of, self._hand = chunk, states, partition_of, hand
         self._hands: dict[bytes, Hand] = {}
         self._out = Step()
 
     def run(self) -> Step:
-        hands, log = self._hands, self._out.log
-        usual, stamp, ending = 0, -1, b""
-        for record in self._chunk.records:
-            user, value = record.key, record.value
-            hand = hands.get(user)  # type: ignore[arg-type]  # None is no one's key
-            if hand is not None and not record.headers and (position := hand.take(record, value)):
-                if record.timestamp != stamp:
-                    stamp = record.timestamp
-                    ending = log_ending("logged", stamp / 1000)
-                log.append((user, with_ending(value, position, ending)))  # type: ignore[arg-type]  # neither is None
-                usual += 1
-            elif record.headers and (tick := tick_of(record)) is not None:
-                self._give_up_gaps(record, tick.gap_timeout)
-                self._forget_quiet(record, tick)
-                self._count("tick")
-            else:
-                self._event(record)
-        if usual:
-            self._count("logged", usual)
-        self._out.states = {
-            user: order.encode(hand.state, changed, hand.touched)
-            for user, hand in hands.items()
-            if (changed := hand.changed) is not None
-        }
-        return self._out
+        hands, out, records, take_all = self._hands, self._out, self._chunk.records, self._hand.take_all
+        at = take_all(records, 0, hands, self._take_up, out.log, out.counts)
+        while at < len(records):
+            self._record(records[at])
+            at = take_all(records, at + 1, hands, self._take_up, out.log, out.counts)
+        for user, hand in hands.items():
+            if (value := hand.encoded()) is not None:
+                out.states[user] = value
+        return out
+
+    def _record(self, record: Record) -> None:
+        if record.headers and (tick := tick_of(record)) is not None:
+            self._give_up_gaps(record, tick.gap_timeout)
+            self._forget_quiet(record, tick)
+            self._count("tick")
+        else:
+            self._event(record)
 
     def _event(self, record: Record) -> None:
         user = record.key
@@ -121,13 +114,9 @@ class _Work:
     def _take_up(self, user: bytes) -> Hand | None:
         """The user's state as it was before the chunk; None: the user is of another partition, and new to this one."""
         value = self._states.get(user)
-        if value is not None:
-            hand = Hand(order.decode(value), order.peek(value)[0])
-        elif self._partition_of(user) == self._chunk.partition:
-            hand = Hand(State(), -1)
-        else:
+        if value is None and self._partition_of(user) != self._chunk.partition:
             return None
-        self._hands[user] = hand
+        hand = self._hands[user] = self._hand.opened(value)
         return hand
 
     def _apply(self, user: bytes, record: Record, event: Event, decisions: list[Decision]) -> None:
@@ -166,9 +155,7 @@ class _Work:
             hand = self._look_up(user)
             if hand is None or record.offset <= hand.known:
                 continue
-            value = self._states.get(user)
-            if hand.changed is not None:  # what the table will hold, so that it does not matter where chunks are cut
-                value = order.encode(hand.state, hand.changed, hand.touched)
+            value = hand.encoded() or self._states.get(user)  # what the table will hold: it does not matter where chunks are cut
             if value is not None and order.is_quiet(value, before):
                 hand.put(order.forget(hand.state))
                 hand.touch(record.offset, math.inf)
@@ -184,29 +171,55 @@ class _Work:
         self._out.log.append((user, log_value(event.raw, event.position, event.verdict, event.received)))
 
     def _refuse(self, record: Record, refused: Refused) -> None:
-        origin = (self._chunk.topic, self._chunk.partition, record.offset)
-        key, value = record.key, record.value
-        headers = dead_headers(record.headers, refused, *origin)
-        size = len(key or b"") + len(value or b"")
-        if size > LARGEST_DEAD:  # it came compressed, and would not fit as it is; it stands whole at its origin
-            key, value = (key or b"")[:CUT], (value or b"")[:CUT]
-            headers = [*dead_headers((), refused, *origin), (names.CUT_HEADER, str(size).encode())]
-        self._out.dead.append((key, value, headers))
+        self._out.dead.append(dead_letter(self._chunk, record, refused))
         self._count("dead")
 
     def _move(self, record: Record, user: bytes) -> None:
         origin = f"{self._chunk.topic}/{self._chunk.partition}/{record.offset}".encode()
         headers = [header for header in record.headers if header[0] != names.MOVED_HEADER]
+        if (size := _size(user, record.value, headers)) > LARGEST_SENT:
+            problem = (
+                f"it has {size:,} bytes with its headers; {LARGEST_SENT:,} is the limit of what is sent to its user's partition"
+            )
+            self._refuse(record, Refused("too-big", problem))
+            return
         target = self._partition_of(user)
         self._out.moved.setdefault(target, []).append((user, record.value, [*headers, (names.MOVED_HEADER, origin)]))
         self._count("moved")
 
-    def _count(self, what: str, more: int = 1) -> None:
+    def _count(self, what: str) -> None:
         counts = self._out.counts
-        counts[what] = counts.get(what, 0) + more
+        counts[what] = counts.get(what, 0) + 1
 
 
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)
+_FRAME: Final = 10
+"""Bytes that the lengths of a header take, at most."""
+_LONGEST: Final = 1000
+"""Characters of a problem: it may name what a stranger wrote."""
+
+
+def dead_letter(chunk: Chunk, record: Record, refused: Refused) -> Pair:
+    """What is sent to `activity.dead` for a record of `chunk`, cut if it would not fit; it stands whole where it came from."""
+    key, value, headers = record.key, record.value, record.headers
+    cut: list[tuple[str, bytes | None]] = []
+    if (size := _size(key, value, headers)) > LARGEST_SENT:
+        key, value, headers = key and key[:CUT], value and value[:CUT], list(_fitting(headers, CUT))
+        cut = [(names.CUT_HEADER, str(size).encode())]
+    return key, value, [*dead_headers(headers, refused, chunk.topic, chunk.partition, record.offset), *cut]
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes that a record has, at most."""
+    return len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(held or b"") + _FRAME for name, held in headers)
+
+
+def _fitting(headers: Headers, room: int) -> Iterator[tuple[str, bytes | None]]:
+    """Those of `headers` that fit into so many bytes; one that does not is passed over."""
+    for header in headers:
+        if (size := _size(None, None, [header])) <= room:
+            room -= size
+            yield header
 
 
 def dead_headers(headers: Headers, refused: Refused, topic: str, partition: int, offset: int) -> list[tuple[str, bytes | None]]:
@@ -216,7 +229,7 @@ def dead_headers(headers: Headers, refused: Refused, topic: str, partition: int,
         *(header for header in headers if not header[0].startswith(_OURS)),
         (names.REASON_HEADER, refused.reason.encode()),
         (f"{error}exception", b"Refused"),
-        (f"{error}message", refused.problem.encode("utf-8", "replace")),
+        (f"{error}message", refused.problem[:_LONGEST].encode("utf-8", "replace")),
         (f"{error}topic", topic.encode()),
         (f"{error}partition", str(partition).encode()),
         (f"{error}offset", str(offset).encode()),

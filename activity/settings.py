@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     web_url: str | None = None
+    trace_url: str | None = None
     mailer_port: int | None = None
     api_token: str | None = None
     data_dir: Path = Path(".chopar")
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gap_timeout: float = 5.0
     quiet_after: float = 7 * 86400.0
     table_store: Literal["memory", "rocksdb"] = "memory"
+    core: Literal["auto", "python"] = "auto"
     max_attempts: int = 8
     retry_base: float = 1.0
     retry_cap: float = 3600.0
@@ -99,6 +101,8 @@ def redact(url: str) -> str:
     return re.sub(r"(//[^:/@]*):\S*@", r"\1:***@", url)
 
 
+TRACE_ID: Final = "{trace_id}"
+"""What stands for the trace's id in TRACE_URL."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _UNITS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -132,6 +136,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _trace_url(text: str) -> str:
+    if text.count(TRACE_ID) != 1 or re.search(r"[{}\s\x00-\x1f\x7f]", text.replace(TRACE_ID, "")):
+        raise ValueError(f"expected a URL with {TRACE_ID} in it, like https://traces.example/trace/{TRACE_ID}")
+    _url("https", "http")(text.replace(TRACE_ID, "0"))
+    return text
 
 
 def _smtp(text: str) -> str:
@@ -200,6 +211,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "web_host": str,
     "web_port": _whole(1, 65535),
     "web_url": _url("http", "https"),
+    "trace_url": _trace_url,
     "mailer_port": _whole(1, 65535),
     "api_token": str,
     "data_dir": Path,
@@ -208,6 +220,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "gap_timeout": _seconds(0.1, 86400),
     "quiet_after": _seconds(1, 1000 * 86400),
     "table_store": _one_of("memory", "rocksdb"),
+    "core": _one_of("auto", "python"),
     "max_attempts": _whole(1, 100),
     "retry_base": _seconds(0.1, 4096),
     "retry_cap": _seconds(1, 86400),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from activity import names
 from activity.chunk import Chunk
+from activity.hand import QUICKEST, Hand
 from activity.sequencing import Step, sequence
 from rabbit.failpoints import failpoint
 from tables.users import Landed, Users
@@ -40,13 +41,14 @@ async def sequencer(
     outputs: Outputs,
     partition_of: Callable[[bytes], int],
     count: Count = uncounted,
+    hand: type[Hand] = QUICKEST,
 ) -> None:
     """Decide a chunk; then outside first, then the state, then the offsets: a crash between two steps repeats, never loses.
 
-    `count` is told what came of a chunk that is done.
+    `count` is told what came of a chunk that is done. `hand`: as `sequence` takes it.
     """
     failpoint("sequencer.taken")
-    step = sequence(chunk, users.partition(chunk.partition), partition_of)
+    step = sequence(chunk, users.partition(chunk.partition), partition_of, hand)
     failpoint("sequencer.decided")
     if step.dead:
         reasons = Counter(dict(headers)[names.REASON_HEADER] or b"" for _, _, headers in step.dead)

@@ -54,11 +54,24 @@ async def examine(settings: Settings, given: Settings) -> list[Check]:
         ("web port", True, lambda: _web_port(settings)),
     ]
     told = "answers; `chopar up` uses it" if docker else "no engine answers; `chopar up` starts private brokers"
-    checks = [Check("docker", docker, told, needed=False)]
+    checks = [Check("docker", docker, told, needed=False), Check("compiled core", *_core(settings), needed=False)]
     for name, needed, look in looks:
         finding = await _ask(look)
         checks.append(Check(name, finding.ok, finding.text, needed))
     return checks
+
+
+def _core(settings: Settings) -> tuple[bool, str]:
+    from activity.hand import COMPILED
+
+    if settings.core == "python":
+        return False, "not used: CHOPAR_CORE=python"
+    if COMPILED is None:
+        return (
+            False,
+            "not built: with a C compiler and Python's headers (gcc, python3-dev) `pip install` builds it; events cost more",
+        )
+    return True, "decides events"
 
 
 async def _ask(look: Look) -> Finding:

@@ -7,7 +7,7 @@ from activity.claims import Answer, Claim
 from activity.dead import DeadLetter, DeskEntry
 from activity.jobs import Job, JobState
 from activity.ledger import AttemptRow, JobHistory, JobRow
-from activity.outcomes import Outcome
+from activity.outcomes import Outcome, Retry, Sent
 from activity.replay import Known
 from store.deadletters import LetterGroup, LetterHistory, LetterSummary, Wanted
 from store.ledger import Settlement
@@ -73,7 +73,8 @@ class Claims(Protocol):
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """The answers, in the order of the claims, each as if made after the ones before it.
 
-        A job that gets a `Later` is kept here, byte for byte. A claim of a job that has ended is counted as a repeat of it.
+        A job that gets a `Later` is kept here, byte for byte. A claim of a job that has ended is counted as a repeat of it. A job
+        that the store can never hold gets `Again(Dead("unstorable"))`, and keeps none of the others out.
         """
 
     async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:
@@ -84,7 +85,10 @@ class Claims(Protocol):
         """
 
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
-        """Whether each was written down; False if the attempt is settled already or somebody else's by now."""
+        """Whether each was written down; False if the attempt is settled already or somebody else's by now.
+
+        An attempt that does not count (`Retry(burn=False)`) leaves no trace but that who had begun it lives: see `Claim.suspect`.
+        """
 
 
 class Wishes(Protocol):
@@ -100,6 +104,16 @@ class Wishes(Protocol):
         """Nobody gets the job before `due`. Returns why it can't be given another time, or None.
 
         A job whose message is on RabbitMQ waits there; only when that comes is it kept here. So it may come later than `due`.
+        """
+
+
+class Decisions(Protocol):
+    """What a person finds out of a job that is `unknown`. Raises Unreachable while the store is away."""
+
+    async def decide(self, job: Job, outcome: Sent | Retry, by: str, now: float) -> str | None:
+        """`by` says what came of it, as an attempt of its own, once: it is sent, or gets another round of attempts as `job`.
+
+        Of a job that arrived only the id is needed. Returns why it can't be decided (it is not `unknown`), or None.
         """
 
 
@@ -162,7 +176,10 @@ class Intake(Protocol):
     """Where dead letters are kept. Raises Unreachable while the store is away."""
 
     async def take(self, letters: Sequence[DeadLetter]) -> None:
-        """Returns once all are durable. May be repeated at will: what stands already stays as it is."""
+        """Returns once all are durable. May be repeated at will: what stands already stays as it is.
+
+        One that can't be held as it is keeps none of the others out: what can be held of it is (`activity.dead.in_part`).
+        """
 
 
 class LetterList(Protocol):

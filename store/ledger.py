@@ -12,16 +12,31 @@ import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from activity.claims import Answer, Claim, JobRecord, Policy, keeps_from_cancelling, keeps_from_moving, keeps_from_replaying
+from activity.claims import (
+    Again,
+    Answer,
+    Claim,
+    JobRecord,
+    Policy,
+    keeps_from_cancelling,
+    keeps_from_deciding,
+    keeps_from_moving,
+    keeps_from_replaying,
+)
 from activity.jobs import Job
+from activity.outcomes import Dead, Retry, Sent
 from store.change import LEASE_OVER as LEASE_OVER
 from store.change import Change, Row, job_values, key
 from store.change import Settlement as Settlement
 from store.connection import Database
+from store.failure import is_about_data
 from store.jobs import read_outcome
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.statements import Statements
+
+UNSTORABLE: Final = "unstorable"
+"""The reason of a job that the database refuses, so that no attempt at it can be noted down."""
 
 
 class Ledger:
@@ -46,7 +61,21 @@ class Ledger:
             change.write(to)
             return taken, answers
 
-        return await self._database.write(work)
+        try:
+            return await self._database.write(work)
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            return await self._apart(settlements, claims, now)
+
+    async def _apart(
+        self, settlements: Sequence[Settlement], claims: Sequence[Claim], now: float
+    ) -> tuple[list[bool], list[Answer]]:
+        """One of them is nothing that the database can hold: each gets a transaction of its own."""
+        if len(settlements) + len(claims) > 1:
+            taken = [ok for one in settlements for ok in await self.settle([one], now)]
+            return taken, [got for one in claims for got in await self.claim([one], now)]
+        return [False] * len(settlements), [Again(Dead(UNSTORABLE, "the store can't hold it"), one.attempt) for one in claims]
 
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """See `Claims.claim`."""
@@ -87,6 +116,22 @@ class Ledger:
             if problem is None:
                 change = Change(now, self._policy)
                 change.reschedule(row, due)
+                change.write(to)
+            return problem
+
+        return await self._database.write(work)
+
+    async def decide(self, job: Job, outcome: Sent | Retry, by: str, now: float) -> str | None:
+        """See `Wishes.decide`."""
+
+        def work(to: Statements) -> str | None:
+            if not list(to.rows(_KNOWN, {"id": key(job.id)})):
+                return keeps_from_deciding(None)
+            row = _rows(to, [job], now)[key(job.id)]
+            problem = keeps_from_deciding(row.record)
+            if problem is None:
+                change = Change(now, self._policy)
+                change.decide(row, job, outcome, by)
                 change.write(to)
             return problem
 

@@ -7,7 +7,7 @@ Faust's own sensors count messages; here a message is a whole chunk. These count
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Info, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -20,8 +20,9 @@ PASSED_OVER: Final = ("tick", "moved", "repeated")
 class Metrics:
     """Counters of this process since it began, and how much waits now."""
 
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: Users, core: str) -> None:
         self._registry = CollectorRegistry()
+        Info("chopar_core", "What decides events: `compiled` or `python`.", registry=self._registry).info({"core": core})
         self._read = Counter(
             "chopar_events_read",
             "Records of activity.events that had to end as logged, late, duplicate or dead, or wait.",

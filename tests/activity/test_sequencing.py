@@ -10,8 +10,15 @@ from activity.events import Refused, decode_log
 from activity.order import MAX_STATE
 from activity.sequencing import Step, dead_headers, sequence
 from activity.ticks import tick_value
+from tests.activity.cores import CORES
 from tests.activity.examples import Record, chunk, value
 from tests.activity.partitions import Table, owner, record, tick, work
+
+
+@pytest.fixture(autouse=True, params=CORES)
+def core(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test here runs for both cores."""
+    monkeypatch.setattr(sequence, "__defaults__", (request.param,))
 
 
 def here(_: bytes) -> int:

@@ -15,6 +15,8 @@ from activity.settings import RetryKinds, Settings, duration, parse_settings, re
 KINDS = "connection=1s..1m; busy=500ms..1.5h"
 DOMAINS = "gmail.com=2,10/s; *=4"
 
+TRACES = "https://traces.example/trace/{trace_id}?uiEmbed=v0"
+
 EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_KAFKA_URL": ("kafka://k.example:9092", "kafka://k.example:9092"),
     "CHOPAR_RABBIT_URL": ("amqps://u:p@r.example/v", "amqps://u:p@r.example/v"),
@@ -28,6 +30,7 @@ EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_WEB_HOST": ("::1", "::1"),
     "CHOPAR_WEB_PORT": ("80", 80),
     "CHOPAR_WEB_URL": ("https://chopar.example:6066", "https://chopar.example:6066"),
+    "CHOPAR_TRACE_URL": (TRACES, TRACES),
     "CHOPAR_MAILER_PORT": ("6067", 6067),
     "CHOPAR_API_TOKEN": ("t", "t"),
     "CHOPAR_DATA_DIR": ("/var/lib/chopar", Path("/var/lib/chopar")),
@@ -36,6 +39,7 @@ EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_GAP_TIMEOUT": ("500ms", 0.5),
     "CHOPAR_QUIET_AFTER": ("30d", 30 * 86400.0),
     "CHOPAR_TABLE_STORE": ("rocksdb", "rocksdb"),
+    "CHOPAR_CORE": ("python", "python"),
     "CHOPAR_MAX_ATTEMPTS": ("1", 1),
     "CHOPAR_RETRY_BASE": ("2 s", 2.0),
     "CHOPAR_RETRY_CAP": ("10m", 600.0),
@@ -92,12 +96,26 @@ def test_an_unknown_variable_is_named_with_those_there_are(name: str) -> None:
         ("STORE_URL", ["x.db", "mysql://db", "postgresql:///chopar"]),
         ("MAIL_FROM", ["Shop", "a@b@c", "Shop <a@b", "Shop\r\nBcc: <a@b>", "<>", "a b@c", "a@b\n"]),
         ("WEB_PORT", ["0", "65536", "-1", "1.5", "x", " 1", "1" * 30]),
+        (
+            "TRACE_URL",
+            [
+                "https://t.example/",
+                "javascript:{trace_id}",
+                "https:///{trace_id}",
+                "/{trace_id}",
+                "https://t.example/{trace_id}/{x}",
+                "https://t.example/{trace_id}{trace_id}",
+                "https://t.example/ {trace_id}",
+                "https://t.example/\n{trace_id}",
+            ],
+        ),
         ("PARTITIONS", ["0", "1025"]),
         ("MAIL_WORKERS", ["0", "65"]),
         ("MAX_ATTEMPTS", ["0", "101"]),
         ("GAP_TIMEOUT", ["0", "99ms", "2d", "5 parsecs", "-1s", "1e3", "nan", "inf", """ """]),
         ("QUIET_AFTER", ["0", "999ms", "1001d", "never"]),
         ("TABLE_STORE", ["RocksDB", "sqlite", "memory://"]),
+        ("CORE", ["compiled", "Python"]),
         ("RETRY_BASE", ["0", "4097"]),
         ("RETRY_CAP", ["999ms", "25h"]),
         ("RETRY_KINDS", ["x=1s..1m", "busy", "busy=1s", "busy=1s..0", "busy=2m..1m", "busy=1s..1m;busy=1s..1m", "busy=..1m"]),

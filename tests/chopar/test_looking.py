@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from activity.claims import Claim
 from activity.dead import DeadLetter
 from activity.events import log_value
+from activity.hand import COMPILED
 from activity.jobs import Job
 from activity.outcomes import Dead, Retry, Sent
 from rabbit.topology import declare
@@ -184,15 +185,17 @@ def test_the_doctor_finds_what_is_right_and_what_is_not(folder: Path, kafka_url:
     assert result.returncode == 1
     assert "127.0.0.1:1" in checks["mail server"]["found"]
     assert "/nonexistent" in checks["rules and templates"]["found"]
+    assert checks["compiled core"]["ok"] == (COMPILED is not None)
     assert "guest:guest" not in result.stdout
 
 
 def test_the_doctor_says_what_to_do_where_nothing_runs(tmp_path: Path) -> None:
-    result = chopar("doctor", "--json", data_dir=str(tmp_path))
+    result = chopar("doctor", "--json", data_dir=str(tmp_path), core="python")
     document = msgspec.json.decode(result.stdout)
     checks = {check["name"]: check["found"] for check in document["checks"]}
     assert (result.returncode, document["ok"]) == (1, False)
     assert all("chopar up" in checks[name] for name in ("kafka", "rabbitmq", "store", "mail server"))
+    assert "CHOPAR_CORE" in checks["compiled core"]
     assert list(tmp_path.iterdir()) == []
     broken = chopar("doctor", "--json", data_dir=str(tmp_path), partitions="none")
     assert msgspec.json.decode(broken.stdout)["checks"][0]["ok"] is False

@@ -6,8 +6,8 @@ from typing import Protocol
 import pytest
 from msgspec.structs import replace
 
-from activity.claims import Claim, Go, Over
-from activity.dead import DeadLetter, DeskEntry
+from activity.claims import Claim, Go, Later, Over
+from activity.dead import UNSTORABLE, DeadLetter, DeskEntry
 from activity.jobs import decode_job
 from activity.outcomes import Dead, Sent
 from store.deadletters import MISSING, LetterGroup, LetterRow, LetterSummary, Wanted
@@ -89,6 +89,24 @@ async def test_what_no_text_can_hold_is_kept_all_the_same(kept: Kept) -> None:
     await kept.desk.take([odd])
     found = await kept.row()
     assert (found.key, found.payload, found.headers) == (None, None, [])
+
+
+async def test_a_letter_that_the_store_can_not_hold_keeps_none_out_and_is_kept_in_part(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    letters = [LETTER, replace(LETTER, id="l-2", partition=2**70), replace(LETTER, id="l-3")]
+    for _ in range(2):
+        await store.letters.take(letters)
+    kept = {row.id: row for row in await store.letters.letters(Wanted())}
+    assert [(id, row.reason) for id, row in sorted(kept.items())] == [
+        ("l-1", "not-json"),
+        ("l-2", UNSTORABLE),
+        ("l-3", "not-json"),
+    ]
+    assert kept["l-2"].payload == LETTER.payload
+    assert str(2**70) in kept["l-2"].problem
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert "name" not in caplog.text, "what stands in a letter is in no log"
 
 
 async def test_letters_are_found_by_every_condition(kept: Kept) -> None:
@@ -245,6 +263,18 @@ async def test_a_dead_job_gets_one_more_round_however_often_it_is_replayed(kept:
     await kept.desk.take([replace(LETTER, id="l-2")])
     assert await kept.desk.replay_jobs("l-2", [mended], "ann", "", due=35.0, now=35.0) == "it has ended: sent"
     assert (await kept.row("l-2")).state == "open"
+
+
+async def test_a_replayed_job_that_is_moved_keeps_its_new_round(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    await kept.ledger.settle([Settlement(job(), 3, "a", 4.0, Dead("spent"))], 5.0)
+    assert await kept.desk.replay_jobs("l-1", [job()], "ann", "", due=20.0, now=20.0) is None
+    await kept.schedule.take("s", 90.0, 21.0, 10)
+    await kept.schedule.published(["j-1"], "s", 22.0)
+    assert await kept.ledger.move("j-1", 50.0, 23.0) is None
+    assert await kept.ledger.claim([Claim(job(), 4, "a", 99.0, before=3)], 24.0) == [Later(50.0)]
+    (due,) = await kept.schedule.take("s", 90.0, 50.0, 10)
+    assert (due.attempt, due.before) == (4, 3)
 
 
 async def test_a_job_that_the_ledger_has_not_heard_of_is_kept_for_its_time(kept: Kept) -> None:
