@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activity.dead import ActionRow, DeadLetter, LetterState, What, in_part
 from activity.jobs import Job
-from store.change import plain
+from store.change import cut, plain
 from store.connection import Database
 from store.failure import is_about_data
 from store.ledger import Ledger
@@ -48,7 +48,7 @@ class LetterHistory(msgspec.Struct, frozen=True):
         state = self.letter.state
         if state == "open":
             return None
-        return _closed(state, next((one.by for one in reversed(self.actions) if one.what == state), ""))
+        return f"it was {state} by {next((one.by for one in reversed(self.actions) if one.what == state), '')}"
 
 
 class LetterSummary(msgspec.Struct, frozen=True):
@@ -218,10 +218,9 @@ class DeadLetters:
     def _has(self, text: str) -> list[ColumnElement[bool]]:
         """`text` in what can be searched. Bytes are searched as bytes: a payload may be of any kind."""
         table, raw = dead_letter.c, text.encode("utf-8", "replace")
-        where = func.pg_catalog.position if self._database.is_postgres else func.instr
-        return [where(column, raw) > 0 for column in (table.payload, table.edited)] + [
-            table.problem.contains(plain(text), autoescape=True)
-        ]
+        where, where_text = (func.pg_catalog.position, func.strpos) if self._database.is_postgres else (func.instr, func.instr)
+        found = [where(column, raw) > 0 for column in (table.payload, table.edited)]
+        return [*found, where_text(table.problem, plain(text)) > 0]  # LIKE ignores case on SQLite
 
 
 async def _keeps(connection: AsyncConnection, id: str, what: What, only: LetterState, seen: int | None) -> str | None:
@@ -234,13 +233,9 @@ async def _keeps(connection: AsyncConnection, id: str, what: What, only: LetterS
     done = done.order_by(desk_action.c.number.desc()).limit(1)
     if state != only:
         who = (await connection.execute(done.where(desk_action.c.what == state))).first()
-        return "it is not discarded" if what == "reopened" else _closed(state, who.by if who else "")
+        return "it is not discarded" if what == "reopened" else f"it was {state} by {who.by if who else ''}"
     newest = None if seen is None else (await connection.execute(done)).first()
     return None if newest is None or newest.number == seen else f"it was {newest.what} by {newest.by} meanwhile: look again"
-
-
-def _closed(state: LetterState, by: str) -> str:
-    return f"it was {state} by {by}"
 
 
 async def _act(
@@ -267,8 +262,6 @@ async def _act(
     return None
 
 
-_LONGEST: Final = 500
-"""Characters of a text that has an index; see `store.change`."""
 _SUMMARY: Final = [
     (dead_letter.c.edited.is_not(None) if name == "edited" else dead_letter.c["user_id" if name == "user" else name]).label(name)
     for name in LetterSummary.__struct_fields__
@@ -279,11 +272,6 @@ _TAKES: Final = {
     "sqlite": sqlite.insert(dead_letter).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(dead_letter).on_conflict_do_nothing(),
 }
-
-
-def cut(text: str) -> str:
-    """`text` as a column with an index holds it."""
-    return plain(text)[:_LONGEST]
 
 
 def _values(letter: DeadLetter) -> dict[str, Any]:

@@ -103,7 +103,9 @@ async def test_a_letter_that_the_store_can_not_hold_keeps_none_out_and_is_kept_i
         ("l-2", UNSTORABLE),
         ("l-3", "not-json"),
     ]
-    assert kept["l-2"].payload == LETTER.payload
+    found = await store.letters.letter("l-2")
+    assert found is not None
+    assert found.letter.payload == LETTER.payload
     assert str(2**70) in kept["l-2"].problem
     assert {record.levelname for record in caplog.records} == {"ERROR"}
     assert "name" not in caplog.text, "what stands in a letter is in no log"
@@ -283,3 +285,14 @@ async def test_a_job_that_the_ledger_has_not_heard_of_is_kept_for_its_time(kept:
     assert await kept.desk.replay_jobs("l-2", [job(), job("j-2")], "ann", "", due=30.0, now=20.0, new=True) is None
     found = await kept.schedule.take("s", 90.0, 30.0, 10)
     assert [(due.id, due.attempt) for due in found] == [("j-1", 1), ("j-2", 1)]
+
+
+async def test_a_problem_is_searched_as_it_is_written(kept: Kept) -> None:
+    await kept.desk.take([replace(LETTER, problem="Rule Welcome: 50 % off")])
+    for text, ids in (("Rule Welcome", ["l-1"]), ("rule welcome", []), ("50 %", ["l-1"]), ("%", ["l-1"]), ("R_le", [])):
+        assert [row.id for row in await kept.desk.letters(Wanted(text=text))] == ids, text
+
+
+async def test_the_letters_of_an_origin_that_no_text_can_hold(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.letters(Wanted(origin="\0", reason="\0\ud800", user="\0")) == []
