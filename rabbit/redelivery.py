@@ -8,7 +8,7 @@ Each letter is read when its turn comes; if somebody does something with it afte
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -84,7 +84,7 @@ class Redelivery:
         trial = await self.trial(found.letter)
         return Came(id, _refusal(trial)) if isinstance(trial, Refused) else Came(id, None, trial.notes)
 
-    async def outlooks(self, ids: AsyncIterator[str]) -> AsyncIterator[Came]:
+    async def outlooks(self, ids: AsyncIterator[str]) -> AsyncGenerator[Came]:
         """The `outlook` of one after the other."""
         async for id in ids:
             yield await self.outlook(id)
@@ -98,7 +98,7 @@ class Redelivery:
 
     async def replay_all(
         self, ids: AsyncIterator[str], by: str, note: str = "", per_second: float | None = None
-    ) -> AsyncIterator[Came]:
+    ) -> AsyncGenerator[Came]:
         """Replays one after the other, each as it stands when its turn comes, at most so many a second. May be cut short at any
         point and begun again with those that are `open` then."""
         due = time.monotonic()

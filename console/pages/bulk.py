@@ -10,11 +10,12 @@ import msgspec
 from aiohttp import web
 
 from console.access import unauthorized
-from console.masking import mask_text
+from console.forms import read_form
+from console.masking import mask_problem, mask_text
 from console.pages.frame import Frame
 from console.pages.rendering import plural
 from console.pages.runs import Run, Runs
-from console.pages.signing import read_form, signed
+from console.pages.signing import signed
 from console.problems import bad
 from console.routes import Call, NoQuery, Page
 from rabbit.redelivery import Came, Redelivery
@@ -125,10 +126,13 @@ def _wanted(conditions: Mapping[str, str]) -> Wanted:
 
 
 def _shown(run: Run | None, *, trusted: bool) -> Run | None:
-    """Without the token a problem has no addresses."""
+    """Without the token a problem has no addresses, nor what a rule quotes."""
     if run is None or trusted:
         return run
-    return msgspec.structs.replace(run, refused=Counter({mask_text(problem): count for problem, count in run.refused.items()}))
+    refused = Counter[str]()
+    for problem, count in run.refused.items():
+        refused[mask_problem(problem.partition(":")[0], problem)] += count
+    return msgspec.structs.replace(run, by=mask_text(run.by), refused=refused)
 
 
 def _see(conditions: Mapping[str, str], run: str) -> web.Response:
