@@ -21,6 +21,9 @@ to throw it away. As long as the job has not ended, each message of it leads on.
 A dead job that is replayed from the desk is `scheduled` for another round: its attempts are numbered on from the dead one, and
 what is left of the messages before it leads to nothing.
 
+An `unknown` job is decided by a person, who looks whether it arrived. That is an attempt of its own: `Sent`, and the job is sent;
+or `Retry`, and it is `scheduled` for another round, as from the desk.
+
 `scheduled` is like `waiting`, but nobody gets a Go before `due`. The ledger keeps the job meanwhile, so its message is
 acknowledged. One that comes again is put away again, which changes nothing.
 """
@@ -175,6 +178,14 @@ def is_suspect(record: JobRecord | None, claim: Claim, got: Answer) -> bool:
     return claim.asks and claim.suspect and isinstance(got, Go) and (record is None or record.state != "sending")
 
 
+def outlived(record: JobRecord | None) -> JobRecord | None:
+    """The record once who had begun the job came out of it without a claim, as where the far end was away: it killed nobody.
+    None: nobody suspects it."""
+    if record is None or not record.suspected or record.state == "sending":
+        return None
+    return msgspec.structs.replace(record, suspected=0)
+
+
 def may_settle(record: JobRecord | None, attempt: int, owner: str) -> bool:
     """Whether `owner` may write what came of attempt number `attempt`: not when it is settled or somebody else's by now.
 
@@ -213,6 +224,19 @@ def keeps_from_replaying(record: JobRecord | None, now: float) -> str | None:
     if record.state == "sending":
         return "it is being sent" if now < record.until else None
     return "it waits for its time" if record.state == "scheduled" else f"it has ended: {record.state}"
+
+
+def keeps_from_deciding(record: JobRecord | None) -> str | None:
+    """Why a person can't say what came of the job; None: it is `unknown`, after an attempt."""
+    if record is None:
+        return "the ledger knows of no attempt at it"
+    return None if record.state == "unknown" else f"it is {record.state}"
+
+
+def decided(record: JobRecord, outcome: Sent | Retry, now: float) -> JobRecord:
+    """The `unknown` job once a person has said what came of it."""
+    state: JobState = "sent" if isinstance(outcome, Sent) else "scheduled"
+    return JobRecord(record.id, state, record.attempt + 1, "", 0.0, outcome, record.due if state == "sent" else now)
 
 
 def keeps_from_moving(record: JobRecord | None) -> str | None:

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from activity.hostnames import a_labels
+
 REMEMBERED: Final = 10_000
 """Domains of which it is known when they last had mail; beyond it, who had none for longest is forgotten."""
 OTHERS: Final = "*"
@@ -65,11 +67,7 @@ def _limit(entry: str, values: list[str]) -> Limit:
 
 def domain_of(to: str) -> str:
     """The domain of an address, in lower case and A-labels; of something else, something that has no limit of its own."""
-    domain = to.rpartition("@")[2].strip(" <>.").lower()
-    try:
-        return domain if domain.isascii() else domain.encode("idna").decode()
-    except UnicodeError:
-        return ""
+    return (a_labels(to.rpartition("@")[2].strip(" <>.")) or "").lower()
 
 
 class _State(msgspec.Struct, eq=False):
@@ -108,6 +106,12 @@ class Domains:
             return max(state.free, now + each if full else now + _SOON)
         state.booked = max(state.booked, now) + each
         return state.booked
+
+    def set_back(self, seconds: float) -> None:
+        """The clock that gives `now` was set back by so much: what was booked by it lies as far ahead as before."""
+        for state in self._states.values():
+            state.booked -= seconds
+            state.free -= seconds
 
     def done(self, domain: str, took: float) -> None:
         """One that might begin has ended, after `took` seconds."""

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from activity.trace import with_trace_of
+
 MAX_EVENT: Final = 256 * 1024
 """The most bytes an event may have as JSON."""
 MAX_TEXT: Final = 512
@@ -62,7 +64,8 @@ class LogRecord(msgspec.Struct, frozen=True):
 def decode(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Event | Refused:
     """The event that a record of `activity.events` holds, or why it holds none. Never raises, whatever the bytes.
 
-    A record without a key is decoded too: `Event.user` says which key it should have had.
+    A record without a key is decoded too: `Event.user` says which key it should have had. A header `traceparent` becomes the
+    event's attribute if it has none.
     """
     if headers and is_binary_mode(headers):
         written = from_binary_mode(value, headers)
@@ -71,7 +74,10 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Eve
         value = written
     if value is None:
         return Refused("null-value", "the record has no value; an event was expected")
-    return _quickly(key, value) or _thoroughly(key, value)
+    event = _quickly(key, value) or _thoroughly(key, value)
+    if headers and isinstance(event, Event) and (raw := with_trace_of(event.raw, headers)) is not event.raw:
+        return msgspec.structs.replace(event, raw=raw)
+    return event
 
 
 def read_usual(value: bytes | None) -> "Usual | None":

@@ -1,7 +1,7 @@
 """A job: one piece of work that an event led to, as it stands in RabbitMQ."""
 
 import uuid
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -11,6 +11,10 @@ from activity.timing import Moment
 NAMESPACE: Final = uuid.UUID("7f4a1c1e-7a3c-5b1a-9a53-6f0d2d1c9e11")
 """The UUIDv5 namespace of job ids (RFC 9562, section 5.5). Never change it: repeats would no longer be recognised."""
 VERSION: Final = 1
+LONGEST_ID: Final = 200
+"""Characters of an id. Ours have 36; Postgres keeps none in its index that has more than 2,704 bytes."""
+LONGEST_KEY: Final = 255
+"""Bytes of a routing key, which AMQP sets; the rule's name stands in it."""
 
 _LATEST: Final = 253_402_300_799.0
 """The last second of the year 9999."""
@@ -26,7 +30,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bulk mail leaves the list. The job is not done before `send_at`.
     """
 
-    id: str
+    id: Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
     version: int = VERSION
     task: str = "email"
     rule: str
@@ -73,6 +77,8 @@ def decode_job(raw: bytes) -> Job:
         raise msgspec.DecodeError(str(error)) from None
     if job.version != VERSION:
         raise msgspec.ValidationError(f"Expected version {VERSION}, got {job.version} - at `$.version`")
+    if len(job.key.encode(errors="replace")) > LONGEST_KEY:
+        raise msgspec.ValidationError(f"Expected a routing key of at most {LONGEST_KEY} bytes - at `$.rule`")
     return job
 
 

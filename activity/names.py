@@ -26,6 +26,9 @@ CUT_HEADER: Final = "chopar-cut"
 ERROR_HEADER: Final = "__streams.errors."
 """Kafka Streams' own prefix (KIP-1034), followed by exception, message, topic, partition, offset."""
 
+TRACE_HEADER: Final = "traceparent"
+"""On a record and on a job: the span that sent it, by W3C Trace Context. On what others send, too."""
+
 # -- RabbitMQ ----------------------------------------------------------------------------------------------------------
 JOBS_EXCHANGE: Final = "chopar.jobs"
 RETRY_EXCHANGE: Final = "chopar.retry"

@@ -7,8 +7,9 @@ import msgspec
 Kind = Literal["refused", "busy", "connection", "failed", "unknown"]
 """Why an attempt is repeated; each kind may have a backoff of its own.
 
-`refused`: the far end said not now (4xx) · `busy`: it has too much to do (421) · `connection`: it could not be reached, or the
-connection was lost · `failed`: the task raised or took too long · `unknown`: nobody knows what came of it.
+`refused`: the far end said not now (4xx) · `busy`: it has too much to do, and says so to this job (421) · `connection`: it
+could not be reached, or the connection was lost · `failed`: the task raised or took too long · `unknown`: nobody knows what
+came of it.
 """
 
 
@@ -26,8 +27,9 @@ class Retry(msgspec.Struct, frozen=True, tag="retry"):
     """Not done, and nothing happened outside; worth another attempt.
 
     `after` is the shortest wait in seconds that the far end asked for (None: the backoff alone decides). With
-    `burn=False` the attempt does not count: the far end as a whole is away, not this job at fault. With `slow=True` the far
-    end has more to do than it bears: the pool does less at once for a while.
+    `burn=False` the attempt does not count: the far end as a whole is away, not this job at fault (what if it takes others all
+    the same: `activity.refusals`). With `slow=True` the far end has more to do than it bears: the pool does less at once for a
+    while.
     """
 
     reason: str

@@ -3,11 +3,13 @@
 | reply | the message | its attempt |
 | --- | --- | --- |
 | 2xx | was accepted | |
-| 421, too many connections, 4.3.1, 4.3.2, 4.4.5: the server as a whole can't now | later, fewer at a time | does not count |
-| 530, 534, 535, 538: it wants another login (RFC 4954) | later: no message is at fault | does not count |
+| 421, too many connections, 4.3.1, 4.3.2, 4.4.5: the server as a whole can't now | later, fewer at a time | does not count* |
+| 530, 534, 535, 538: it wants another login (RFC 4954) | later: no message is at fault | does not count* |
 | other 4xx | later, not before the time that the words ask for | counts |
 | 5xx | never | |
 | anything else | later: it is no answer | counts |
+
+* unless the server takes others in between: `activity.refusals`.
 """
 
 import re

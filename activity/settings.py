@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     web_url: str | None = None
+    trace_url: str | None = None
     mailer_port: int | None = None
     api_token: str | None = None
     data_dir: Path = Path(".chopar")
@@ -100,6 +101,8 @@ def redact(url: str) -> str:
     return re.sub(r"(//[^:/@]*):\S*@", r"\1:***@", url)
 
 
+TRACE_ID: Final = "{trace_id}"
+"""What stands for the trace's id in TRACE_URL."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _UNITS: Final = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -133,6 +136,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _trace_url(text: str) -> str:
+    if text.count(TRACE_ID) != 1 or re.search(r"[{}\s\x00-\x1f\x7f]", text.replace(TRACE_ID, "")):
+        raise ValueError(f"expected a URL with {TRACE_ID} in it, like https://traces.example/trace/{TRACE_ID}")
+    _url("https", "http")(text.replace(TRACE_ID, "0"))
+    return text
 
 
 def _smtp(text: str) -> str:
@@ -201,6 +211,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "web_host": str,
     "web_port": _whole(1, 65535),
     "web_url": _url("http", "https"),
+    "trace_url": _trace_url,
     "mailer_port": _whole(1, 65535),
     "api_token": str,
     "data_dir": Path,

@@ -19,6 +19,7 @@ from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.letters import LetterStory, letter_story
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from activity.rules import Explained, Rules
+from activity.trace import trace_id
 
 State = JobState | Literal["on its way"]
 """A job that the ledger has not heard of is on its way."""
@@ -138,14 +139,6 @@ def _with_letters(event: EventStory, letters: Mapping[str, str]) -> EventStory:
     return replace(event, rules=rules)
 
 
-def trace_id(traceparent: str | None) -> str | None:
-    """The trace's id out of a W3C `traceparent`; None if it is none."""
-    parts = (traceparent or "").split("-")
-    if len(parts) < 4 or len(parts[0]) != 2 or len(parts[1]) != 32:
-        return None
-    return parts[1] if set(parts[1]) <= set("0123456789abcdef") and set(parts[1]) != {"0"} else None
-
-
 # -- an event ----------------------------------------------------------------------------------------------------------
 
 _VERDICTS: Final[Mapping[Verdict, str]] = {
@@ -191,7 +184,7 @@ def _rules(
     by_rule = {history.job.rule: history for history in histories}
     stories = []
     for one in explained:
-        id = job_id(record.subject, record.source, record.id, one.rule) if nameless else ""  # it is dear
+        id = job_id(record.subject, record.source, record.id, one.rule) if nameless else ""
         stories.append(_rule(one, by_rule.pop(one.rule, None) or nameless.get(id)))
     why = _GONE if explained else _UNREAD
     return [*stories, *(RuleStory(name, True, why, _done(history, None)) for name, history in sorted(by_rule.items()))]

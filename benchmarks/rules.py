@@ -7,12 +7,14 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from activity import order
 from activity.chunk import Chunk
 from activity.events import Event, decode
+from activity.hand import QUICKEST, Hand, core_of
 from activity.order import State, advance
 from activity.sequencing import Step, sequence
 
@@ -37,7 +39,7 @@ class Memory:
 
 
 def records(events: int, users: int) -> list[Record]:
-    """Events of ~200 bytes, `users` in turn, every twentieth sent twice, every fiftieth pair swapped."""
+    """Events of ~200 bytes, `users` in turn, after every twentieth a repeat, every fiftieth pair swapped."""
     found: list[Record] = []
     for number in range(events):
         user, n = f"u-{number % users}", number // users + 1
@@ -45,10 +47,10 @@ def records(events: int, users: int) -> list[Record]:
             f'{{"specversion":"1.0","id":"{user}-{n}","source":"/web","type":"page.viewed","subject":"{user}",'
             f'"sequence":"{n}","time":"2026-01-31T09:30:00Z","data":{{"page":"/products/{number}"}}}}'
         )
-        found.append(Record(user.encode(), value.encode(), number, 1_000 + number))
+        found.append(Record(user.encode(), value.encode(), number, 1_000 + number // 50))  # a batch of the broker has one time
     for at in range(0, events - 2 * users, 50 * users):
         found[at], found[at + users] = found[at + users], found[at]
-    found += found[::20]
+    found = [one for at, record in enumerate(found) for one in ((record,) if at % 20 else (record, found[max(0, at - 50)]))]
     return [msgspec.structs.replace(record, offset=offset) for offset, record in enumerate(found)]
 
 
@@ -80,10 +82,10 @@ def main() -> None:
         for event in events:
             states[event.user], _ = advance(states.get(event.user) or State(), event, 0.0)
 
-    def all_sequenced() -> None:
+    def all_sequenced(hand: type[Hand]) -> None:
         memory = Memory()
         for at in range(0, len(given), arguments.chunk):
-            step: Step = sequence(Chunk("activity.events", 0, given[at : at + arguments.chunk]), memory, lambda _: 0)
+            step: Step = sequence(Chunk("activity.events", 0, given[at : at + arguments.chunk]), memory, lambda _: 0, hand)
             memory.states.update(step.states)
 
     full = State()
@@ -98,7 +100,8 @@ def main() -> None:
         20_000,
         lambda: [order.encode(order.decode(value), 0) for _ in range(20_000)],
     )
-    timed(f"the whole, {arguments.chunk} records a chunk", len(given), all_sequenced)
+    for hand in dict.fromkeys((Hand, QUICKEST)):
+        timed(f"{arguments.chunk} records a chunk, {core_of(hand)} core", len(given), partial(all_sequenced, hand))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ class Delivery:
         self._bytes = 0
         self.confirmed = 0
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Sends a record to the partition that its key belongs to, after waiting for room. Raises Unreachable."""
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> "asyncio.Future[object]":
+        """Sends a record to the partition that its key belongs to, after waiting for room; gives what is done once it is
+        confirmed. Raises Unreachable."""
         from aiokafka.errors import KafkaError
 
         size = len(key or b"") + len(value or b"")
@@ -37,11 +38,12 @@ class Delivery:
         while self._flying and self._flying[0][0].done():
             await self._land()
         try:
-            future = await self._producer.send(topic, value, key=key, headers=list(headers))
+            future: asyncio.Future[object] = await self._producer.send(topic, value, key=key, headers=list(headers))
         except KafkaError as error:
             raise self._unreachable(error) from None
         self._flying.append((future, size))
         self._bytes += size
+        return future
 
     async def flush(self) -> None:
         """Returns when all are confirmed. Raises Unreachable if Kafka does not confirm them in time."""

@@ -130,10 +130,13 @@ async def desk_store() -> AsyncIterator[tuple[Settings, "Store"]]:
 async def redelivery() -> AsyncIterator[tuple["Redelivery", "Store"]]:
     """What replays, and the store. Kafka is connected to when the first event is sent."""
     from rabbit.redelivery import Redelivery
+    from rabbit.tracing import start_tracing
     from streams.redelivery import redelivery_parts
+    from streams.tracing import traced_replay
 
     async with desk_store() as (settings, store), AsyncExitStack() as stack:
-        parts = redelivery_parts(settings, store, Sending(settings, stack))
+        send = traced_replay(Sending(settings, stack), start_tracing("chopar-dead"))
+        parts = redelivery_parts(settings, store, send)
         yield Redelivery(parts), store
 
 

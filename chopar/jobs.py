@@ -14,12 +14,12 @@ from chopar import pool
 from chopar.changes import Wanted, follow_changes
 from chopar.history import STYLES, document, show, show_job
 from chopar.terminal import cell, fitting, moment, out, say, write_json
-from chopar.wishes import cancel, move
+from chopar.wishes import cancel, decide, move
 
 if TYPE_CHECKING:
     from activity.ledger import JobRow
 
-COMMANDS = (show, cancel, move, *pool.COMMANDS)
+COMMANDS = (show, cancel, move, decide, *pool.COMMANDS)
 
 
 class Jobs(click.Command):

@@ -21,6 +21,8 @@ _PROCESSES: Final = {
     "mailer": (MAILER, ": sending"),
 }
 NAMES: Final = tuple(_PROCESSES)
+_GRACE: Final = 20.0
+"""Seconds that each may take to end: a worker returns within 15, a mailer within 11 after the mails it is at."""
 HOME: Final = Path(__file__).parent.parent
 """Where `rules.toml` and `templates/` of a fresh clone are."""
 _HEAD: Final = 256 * 1024
@@ -36,6 +38,7 @@ def process(name: str, settings: Settings) -> Child:
         env=_environment(settings),
         log_path=log,
         ready=_says(log, ready),
+        grace=_GRACE + (settings.smtp_timeout if name == "mailer" else 0.0),
     )
 
 

@@ -14,8 +14,8 @@ import msgspec
 from chopar.terminal import err, printable, say, write_json
 
 if TYPE_CHECKING:
-    from chopar.delivery import Delivery
     from chopar.records import Record
+    from streams.tracing import SendEvent
 
 SHOWN = 20
 """So many refused records are named; the others are counted."""
@@ -73,9 +73,11 @@ async def run(file: IO[bytes], terms: Terms) -> Sent:
     """Reads, checks, sends. Raises ChoparError."""
     from brokers.discovery import read_settings
     from chopar.delivery import delivering
+    from rabbit.tracing import start_tracing
     from streams.topics import ensure_topics
+    from streams.tracing import traced_events
 
-    settings = read_settings()
+    settings, tracing = read_settings(), start_tracing("chopar-send")
     result = Sent()
     if terms.strict:
         file = await checked_copy(file, result)
@@ -83,9 +85,10 @@ async def run(file: IO[bytes], terms: Terms) -> Sent:
             return result
     await ensure_topics(settings)
     async with delivering(settings) as delivery:
+        send = traced_events(delivery.send, tracing)
         with _progress(file) as advance:
             async for record, size in records(file, terms):
-                await _one(record, terms, delivery, result)
+                await _one(record, terms, send, result)
                 advance(size)
             await delivery.flush()
         result.sent = delivery.confirmed
@@ -118,18 +121,18 @@ async def checked_copy(file: IO[bytes], result: Sent) -> IO[bytes]:
     return copy
 
 
-async def _one(record: "Record", terms: Terms, delivery: "Delivery", result: Sent) -> None:
+async def _one(record: "Record", terms: Terms, send: "SendEvent", result: Sent) -> None:
     from activity.names import EVENTS
 
     if terms.raw:
         if record.problem:
             refuse(record.number, "too-big", record.problem, result)
         else:
-            await delivery.send(EVENTS, terms.key, record.value)
+            await send(EVENTS, terms.key, record.value)
         return
     user = user_of(record, result)
     if user is not None:
-        await delivery.send(EVENTS, user.encode(), record.value)
+        await send(EVENTS, user.encode(), record.value)
 
 
 def user_of(record: "Record", result: Sent) -> str | None:

@@ -16,10 +16,12 @@ from activity.jobs import JobState
 from activity.settings import Settings, duration
 from activity.timing import LONGEST
 from activity.timing import moment as moment_of
+from chopar.desk import signed
 from chopar.terminal import moment, printable, say, write_json
 
 if TYPE_CHECKING:
     from activity.ledger import JobRow
+    from rabbit.deciding import Verdict
     from store.ledger import Ledger
 
 UNHEARD = "the ledger has not heard of it"
@@ -83,6 +85,42 @@ def move(context: click.Context, job_id: str, when: float, as_json: bool) -> Non
     """
     came = asyncio.run(wish([job_id], lambda ledger, id, now: ledger.move(id, when, now)))
     tell(context, came, "moved", as_json)
+
+
+@click.command(short_help="Say what came of jobs that are unknown.")
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--arrived", "verdict", flag_value="arrived", help="The mail arrived: the job is sent.")
+@click.option("--again", "verdict", flag_value="again", help="It did not: another round of attempts.")
+@signed
+@click.option("--json", "as_json", is_flag=True, help='Print {"jobs": [{"id", "state", "problem", ...}]}.')
+@click.pass_context
+def decide(context: click.Context, job_ids: Sequence[str], verdict: str | None, by: str, note: str, as_json: bool) -> None:
+    """Say what came of jobs that are `unknown`: the mail server's log tells, by the Message-ID, which begins with the job's ID.
+
+    \b
+    Example:  chopar jobs decide 5f0c6f0e-3a3c-5d0e-8f5e-0d8b7c0a9b11 --arrived --note "stands in the server's log"
+              chopar jobs decide 5f0c6f0e-3a3c-5d0e-8f5e-0d8b7c0a9b11 --again
+    """
+    if verdict is None:
+        raise click.UsageError("--arrived or --again")
+    tell(context, asyncio.run(_decide(job_ids, "arrived" if verdict == "arrived" else "again", by, note)), "decided", as_json)
+
+
+async def _decide(ids: Sequence[str], verdict: "Verdict", by: str, note: str) -> list[Came]:
+    from brokers.discovery import read_settings
+    from chopar.stored import reading_store
+    from rabbit.deciding import Deciding
+    from streams.parts import CurrentRules
+
+    settings, came = read_settings(), []
+    async with reading_store(settings) as store:
+        ledger = store.ledger(settings.unknown_outcome)
+        deciding = Deciding(store.jobs, store.log, ledger, CurrentRules(settings).read)
+        for id in ids:
+            problem = await deciding.decide(id, verdict, by, note)
+            after = await store.jobs.job(id)
+            came.append(Came(id, None if after is None else after.job.state, problem=problem))
+    return came
 
 
 async def wish(ids: Sequence[str], want: Wish) -> list[Came]:

@@ -92,13 +92,16 @@ def _event(logged: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages() -> dict[str, Any]:
-    headers = {"type": "object", "properties": {name: {"type": "string"} for name in (names.REASON_HEADER, *_ORIGIN)}}
-    job = {"type": "object", "properties": {names.JOB_HEADER: {"type": "string"}, names.ATTEMPT_HEADER: {"type": "integer"}}}
+    place = {names.TRACE_HEADER: {"type": "string", "description": "W3C Trace Context, if it belongs to a trace."}}
+    trace = {"type": "object", "properties": place}
+    headers = {name: {"type": "string"} for name in (names.REASON_HEADER, *_ORIGIN)}
+    job = {names.JOB_HEADER: {"type": "string"}, names.ATTEMPT_HEADER: {"type": "integer"}}
+    refused = {"type": "object", "properties": headers | place}
     return {
-        "event": {"contentType": "application/cloudevents+json", "payload": {"$ref": f"{_SCHEMAS}Event"}},
-        "logged": {"payload": {"$ref": f"{_SCHEMAS}LogRecord"}},
-        "refused": {"contentType": "application/octet-stream", "headers": headers, "payload": {}},
-        "job": {"headers": job, "payload": {"$ref": f"{_SCHEMAS}Job"}},
+        "event": {"contentType": "application/cloudevents+json", "headers": trace, "payload": {"$ref": f"{_SCHEMAS}Event"}},
+        "logged": {"headers": trace, "payload": {"$ref": f"{_SCHEMAS}LogRecord"}},
+        "refused": {"contentType": "application/octet-stream", "headers": refused, "payload": {}},
+        "job": {"headers": {"type": "object", "properties": job | place}, "payload": {"$ref": f"{_SCHEMAS}Job"}},
         "change": {"payload": {"$ref": f"{_SCHEMAS}Change"}},
     }
 

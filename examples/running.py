@@ -15,12 +15,12 @@ from brokers.discovery import read_settings
 from brokers.local import RABBIT, one_broker
 from rabbit.breaker import Probe
 from rabbit.consequences import Terms
+from rabbit.consumer import RabbitSource
 from rabbit.lifecycle import Listener
 from rabbit.link import connect
 from rabbit.outage import Outage, quiet_libraries
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
-from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
 from rabbit.topology import declare
 from store.opening import Store, open_store

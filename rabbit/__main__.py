@@ -13,6 +13,7 @@ from brokers.discovery import read_settings
 from rabbit import smtp, topology
 from rabbit.address import Address, address
 from rabbit.consequences import Terms
+from rabbit.consumer import RabbitSource
 from rabbit.control import Control
 from rabbit.intake import DeadIntake
 from rabbit.lifecycle import Lifecycle
@@ -24,9 +25,9 @@ from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
 from rabbit.scheduler import Scheduler
 from rabbit.smtp import Away, Mailer
-from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
 from rabbit.templates import Templates, expression
+from rabbit.tracing import Tracing, start_tracing
 from rabbit.web import Check, Counting, Figures, serving
 from store.opening import open_store
 
@@ -39,31 +40,32 @@ def main() -> int:
     quiet_libraries()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        run_fast(run(read_settings()))
+        run_fast(run(read_settings(), start_tracing("chopar-mailer")))
     except ChoparError as error:
         sys.stderr.write(f"chopar: {error}\n")
         return 1
     return 0
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, tracing: Tracing) -> None:
     """Sends until a signal. Raises ChoparError if a setting, a template or a far end is not right at the start."""
     rabbit_url = needed(RABBIT_SETTING, settings.rabbit_url)
     mailer = Mailer(needed(smtp.SETTING, settings.smtp_url), settings.smtp_timeout)
     templates = checked_templates(settings)
     tasks = Tasks()
-    tasks.task(TASK)(email_task(mailer, templates, settings.mail_from))
+    tasks.task(TASK)(email_task(tracing.mailer(mailer, mailer.where), templates, settings.mail_from))
     await topology.declare(rabbit_url)
     await reachable(mailer, settings.mail_from)
     async with open_store(settings.store_url) as store:
         rabbit, away = Outage("RabbitMQ"), Outage("the store")
         source = RabbitSource(rabbit_url, settings.mail_workers, rabbit)
         publisher = Publisher(rabbit_url, rabbit)
+        outbox = tracing.outbox(publisher)
         lifecycle = Lifecycle(rabbit_url, rabbit)
         counting = Counting(lifecycle)
         pool = Pool(
             source=source,
-            outbox=publisher,
+            outbox=outbox,
             ledger=store.ledger(settings.unknown_outcome),
             outcomes=store.jobs,
             tasks=tasks,
@@ -72,8 +74,9 @@ async def run(settings: Settings) -> None:
             terms=terms(settings),
             limits=Limits(settings.mail_workers, settings.smtp_timeout, settings.domain_limits.by_domain),
             store=away,
+            traced=tracing.attempts,
         )
-        scheduler = Scheduler(store.schedule, publisher, counting, away)
+        scheduler = Scheduler(store.schedule, outbox, counting, away)
         control = Control(rabbit_url, pool, store.switches, rabbit)
         intake = DeadIntake(rabbit_url, store.letters, rabbit, away)
         await control.recall()

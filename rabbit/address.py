@@ -4,9 +4,9 @@ import re
 from typing import Final
 from unicodedata import normalize
 
-import idna
 import msgspec
 
+from activity.hostnames import a_labels
 from activity.outcomes import Dead
 
 
@@ -27,9 +27,12 @@ class Address(msgspec.Struct, frozen=True):
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
 _LOCAL: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.ASCII)
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
-_NAMED: Final = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<mailbox>[^<>]*)>\s*")
+_NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<mailbox>[^<>]*)>\s*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPED: Final = re.compile(r"\\(.)")
+
+LONGEST: Final = 1000
+"""Characters of an address with its name. It comes from an event, which may be long, and what is asked of it takes its time."""
 
 
 def address(text: str) -> Address | Dead:
@@ -37,27 +40,29 @@ def address(text: str) -> Address | Dead:
 
     The reason names no part of the address, since it reaches logs.
     """
+    if len(text) > LONGEST:
+        return Dead("bad-address", f"it is longer than {LONGEST} characters")
     if _CONTROL.search(text):
         return Dead("bad-address", "it has a control character or line break")
     named = _NAMED.fullmatch(text)
     name, mailbox = (named["name"], named["mailbox"]) if named else ("", text.strip(" "))
     local, at, domain = mailbox.rpartition("@")
+    if "@" in local:
+        return Dead("bad-address", "it is several addresses; a job has one recipient, so several take a rule each")
     if not local.isascii():
         local = normalize("NFC", local)
     # Neither spaces of other scripts nor marks that turn the direction of a text: they are not printable.
     if not at or not _LOCAL.fullmatch(local) or not local.isprintable() or len(local.encode()) > 64:
         return Dead("bad-address", "what stands before the @ is missing, too long or not allowed")
-    try:
-        domain = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
-    except UnicodeError:
+    host = a_labels(domain)
+    if host is None or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         return Dead("bad-address", "its domain is no domain name")
-    if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
-        return Dead("bad-address", "its domain is no domain name")
-    return Address(f"{local}@{domain}", _plain(name))
+    return Address(f"{local}@{host}", _plain(name))
 
 
 def _plain(name: str) -> str:
     """The name without its quotes, one space between its words."""
+    name = name.strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = _ESCAPED.sub(r"\1", name[1:-1])
     return " ".join(name.split())

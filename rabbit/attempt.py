@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -10,6 +10,7 @@ from activity.claims import Again, Answer, Busy, Go, Later, Over
 from activity.jobs import Job, decode_job
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from rabbit.committer import Committer, Request
+from rabbit.source import Delivery
 from rabbit.tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -22,22 +23,23 @@ class Attempt:
         self._committer = committer
         self._now = now
         self._request = request
-        self._asked = False
+        self.noted = False
+        """Whether it may stand in the ledger as begun."""
         self.refusal: Busy | Again | Later | Over | None = None
         self.granted = False
         self.number = request.attempt
 
     @property
-    def counts(self) -> bool:
-        """Whether it may stand in the ledger."""
-        return self._request.tried or self._asked
+    def claimed(self) -> bool:
+        """Whether its claim may stand in the ledger, with its number."""
+        return self._request.tried
 
     async def may_begin(self, *, suspect: bool) -> bool:
         """Asks the ledger before anything is begun: not if the job has to wait, or has killed those who began it."""
         mine = self._request
         answer: asyncio.Future[tuple[Answer, float]] = asyncio.get_running_loop().create_future()
         try:
-            self._asked = suspect  # then it is noted down as begun, until it is settled
+            self.noted = suspect  # until it is settled
             got, _ = await self._committer.claim(
                 Request(mine.job, mine.attempt, mine.owner, answer, mine.before, asks=True, suspect=suspect)
             )
@@ -56,6 +58,15 @@ class Attempt:
         self.number = answer.attempt
         self.granted = self._now() < until  # not if this process slept through its own lease
         return self.granted
+
+
+Begin = Callable[[Delivery, Job, Attempt], Awaitable[Outcome]]
+"""Makes an attempt at a job, unless it has to wait."""
+
+
+def as_it_is(begin: Begin) -> Begin:
+    """Nothing is put around it."""
+    return begin
 
 
 async def tried(tasks: Tasks, job: Job, attempt: Attempt, seconds: float) -> Outcome:

@@ -5,9 +5,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from activity.jobs import Job
-from activity.names import ATTEMPT_HEADER, BEFORE_HEADER, DEAD_EXCHANGE, DELAY_HEADER, DUE_HEADER, RETRY_EXCHANGE
+from activity.names import (
+    ATTEMPT_HEADER,
+    BEFORE_HEADER,
+    DEAD_EXCHANGE,
+    DELAY_HEADER,
+    DUE_HEADER,
+    LOST_HEADER,
+    RETRY_EXCHANGE,
+    TRACE_HEADER,
+)
+from rabbit.lane import Lane
 from rabbit.letters import Letter, first_letter
-from rabbit.source import Delivery, Lane
+from rabbit.source import Delivery
 
 CAPACITY: Final = 10_000
 
@@ -103,12 +113,15 @@ class ChannelSource:
     def _arrive(self, letter: Letter) -> None:
         due = letter.headers.get(DUE_HEADER)
         appointment = due / 1000 if isinstance(due, int) else None
+        trace = letter.headers.get(TRACE_HEADER)
         delivery = Delivery(
             letter.body,
             letter.key,
             int(letter.headers[ATTEMPT_HEADER]),
             due=appointment,
+            lost=int(letter.headers.get(LOST_HEADER, 0)),
             before=int(letter.headers.get(BEFORE_HEADER, 0)),
+            traceparent=trace if isinstance(trace, str) else None,
         )
         self._in_hand.add(delivery)
         self._lane.put(delivery)

@@ -22,7 +22,7 @@ from activity.jobs import Job, JobState
 from activity.outcomes import Dead, Outcome, Retry
 from rabbit.consequences import Terms, appointed, letter_after, put_off, settled
 from rabbit.failpoints import failpoint
-from rabbit.letters import Letter, counting_from, dead_letter
+from rabbit.letters import Letter, counting_from, dead_letter, in_trace
 from rabbit.lifecycle import Change, Listener
 from rabbit.link import problem
 from rabbit.outage import Outage, wait
@@ -58,7 +58,8 @@ class Appointment(msgspec.Struct, frozen=True):
 class Finished(msgspec.Struct, frozen=True, eq=False):
     """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying.
 
-    `written` is set when the ledger has it.
+    `noted`: the ledger has it as begun (`Claim.suspect`), and has to hear that it did not kill us. `written` is set when the
+    ledger has it.
     """
 
     delivery: Delivery
@@ -67,6 +68,7 @@ class Finished(msgspec.Struct, frozen=True, eq=False):
     owner: str
     started: float
     result: Outcome | Busy | Again | Later | Over | Appointment
+    noted: bool = False
     written: asyncio.Event | None = None
 
 
@@ -76,6 +78,10 @@ class _Step(msgspec.Struct, frozen=True, eq=False):
     delivery: Delivery
     letter: Letter | None = None
     change: Change | None = None
+
+
+def _following(delivery: Delivery, letter: Letter) -> Letter:
+    return in_trace(delivery.traceparent, counting_from(delivery.before, letter))
 
 
 class Committer:
@@ -149,7 +155,7 @@ class Committer:
         for group in ([step for step in steps if step.letter is None], lettered):
             if not group:
                 continue
-            letters = [counting_from(step.delivery.before, step.letter) for step in group if step.letter is not None]
+            letters = [_following(step.delivery, step.letter) for step in group if step.letter is not None]
             await self._outbox.deliver(letters)
             if group is lettered:
                 failpoint("mailer.published")
@@ -239,10 +245,11 @@ class Committer:
         return steps
 
     def _settlement(self, one: Finished, attempt: int) -> Settlement | None:
-        """What has to be written: nothing for a delivery without a job, an attempt that does not count, or an answer."""
+        """What has to be written: nothing for a delivery without a job, an answer, or an attempt that does not count and that
+        nobody noted down."""
         if one.job is None or isinstance(one.result, Busy | Again | Later | Over | Appointment):
             return None
-        if isinstance(one.result, Retry) and not one.result.burn:
+        if isinstance(one.result, Retry) and not one.result.burn and not one.noted:
             return None
         outcome = settled(one.result, attempt - one.delivery.before, self._terms)
         return Settlement(job=one.job, attempt=attempt, owner=one.owner, started=one.started, outcome=outcome)

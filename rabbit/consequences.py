@@ -34,7 +34,7 @@ def settled(outcome: Outcome, attempt: int, terms: Terms) -> Outcome:
     if attempt < terms.max_attempts:
         return outcome
     match outcome:
-        case Retry():
+        case Retry(burn=True):
             return Dead("spent", outcome.reason)
         case Unknown() if terms.policy == "resend":
             return Dead("spent", f"unknown: {outcome.reason}")

@@ -19,7 +19,9 @@ from activity.names import (
     REASON_HEADER,
     REPLY_HEADER,
     RETRY_EXCHANGE,
+    TRACE_HEADER,
 )
+from activity.trace import read_traceparent
 
 LONGEST_REPLY: Final = 500
 
@@ -36,8 +38,8 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 def first_letter(job: Job) -> Letter:
-    """A job's first attempt."""
-    return due_letter(job.id, job.key, encode_job(job), 1)
+    """A job's first attempt, in its event's trace."""
+    return in_trace(job.traceparent, due_letter(job.id, job.key, encode_job(job), 1))
 
 
 def due_letter(id: str, key: str, body: bytes, attempt: int, before: int = 0) -> Letter:
@@ -48,6 +50,13 @@ def due_letter(id: str, key: str, body: bytes, attempt: int, before: int = 0) ->
 def counting_from(before: int, letter: Letter) -> Letter:
     """The letter of a job that had so many attempts before it was replayed."""
     return msgspec.structs.replace(letter, headers={**letter.headers, BEFORE_HEADER: before}) if before else letter
+
+
+def in_trace(traceparent: str | None, letter: Letter) -> Letter:
+    """The letter of a job that belongs to this place in a trace, if it is one."""
+    if traceparent is None or (place := read_traceparent(traceparent)) is None:
+        return letter
+    return msgspec.structs.replace(letter, headers={**letter.headers, TRACE_HEADER: str(place)})
 
 
 def delayed_letter(job: Job, body: bytes, attempt: int, seconds: int, due: float | None = None, lost: int = 0) -> Letter:

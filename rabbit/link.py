@@ -120,6 +120,12 @@ async def _closed(closing: Awaitable[object], within: float) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
+def is_break(error: BaseException) -> bool:
+    """Whether a connection or channel broke under a call. aiormq ends what waits on a channel that was closed on our own side
+    with an `Exception` of no class of its own, or with CancelledError."""
+    return isinstance(error, (*BROKEN, asyncio.CancelledError)) or type(error) is Exception
+
+
 def cancelled_from_outside(error: BaseException) -> bool:
     """Whether `error` is the cancellation of the running task; aiormq also raises one when a connection closes under a call."""
     task = asyncio.current_task()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from activity.errors import SettingError
 from activity.jobs import Job
@@ -9,11 +10,17 @@ from activity.outcomes import Dead, Outcome
 from rabbit.address import address
 from rabbit.conversation import Envelope
 from rabbit.message import Skeleton
-from rabbit.smtp import Mailer
 from rabbit.tasks import Permission, Task
 from rabbit.templates import Templates
 
 TASK = "email"
+
+
+class Delivers(Protocol):
+    """Who hands a mail over: `rabbit.smtp.Mailer`."""
+
+    async def deliver(self, envelope: Envelope, permission: Permission) -> Outcome:
+        """One attempt; see there."""
 
 
 class Writer:
@@ -40,7 +47,7 @@ class Writer:
         return Envelope(self._sender.mailbox, recipient.mailbox, content)
 
 
-def email_task(mailer: Mailer, templates: Templates, mail_from: str, now: Callable[[], float] = time.time) -> Task:
+def email_task(mailer: Delivers, templates: Templates, mail_from: str, now: Callable[[], float] = time.time) -> Task:
     """The task, with what it needs. Raises SettingError if `mail_from` is no address that mail can come from."""
     writer = Writer(templates, mail_from)
 

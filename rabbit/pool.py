@@ -16,8 +16,9 @@ import msgspec
 from activity.domains import Limit
 from activity.jobs import Job, JobClass
 from activity.outcomes import Dead, Outcome, Retry, Unknown
+from activity.refusals import Refusals
 from activity.throttle import CALM, Throttle
-from rabbit.attempt import Attempt, readable, tried
+from rabbit.attempt import Attempt, Begin, as_it_is, readable, tried
 from rabbit.breaker import Breaker, Flow, Probe
 from rabbit.committer import Appointment, Committer, Finished, Request
 from rabbit.consequences import Terms
@@ -73,6 +74,7 @@ class Pool(mode.Service):
         limits: Limits,
         far_end: Outage | None = None,
         store: Outage | None = None,
+        traced: Callable[[Begin], Begin] = as_it_is,
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -94,11 +96,12 @@ class Pool(mode.Service):
         self._turns = Turns(limits.domains, source, limits.workers * PLACES_PER_WORKER, self._put_off, now)
         self._flow = Flow(source, self._give_back, self._turns.clear)
         self._breaker = Breaker(self._flow, probe, self._far_end, now)
-        self._throttle, self._slowed = Throttle(limits.calm), asyncio.Event()
+        self._throttle, self._slowed, self._refusals = Throttle(limits.calm), asyncio.Event(), Refusals()
         self._crew = Crew(self._take, self._do, self.add_future)
         self._wanted = limits.workers
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._owner = f"{self._name}:{random.getrandbits(32):08x}"
+        self._begin = traced(self._tried)
         self._count = itertools.count(1)
         self._alone = asyncio.Lock()
         self._ended = 0
@@ -202,23 +205,25 @@ class Pool(mode.Service):
         attempt = Attempt(self._committer, self._now, request)
         outcome: Outcome = Retry("stopped", burn=False)
         try:
-            outcome = await self._begin(job, attempt, delivery.lost)
+            outcome = await self._begin(delivery, job, attempt)
+            if attempt.refusal is None:
+                outcome = self._refusals.weigh(job.id, outcome)
         except asyncio.CancelledError:
             outcome = Unknown("stopped") if attempt.granted else outcome
             raise
         finally:
             request.answer.cancel()
-            if isinstance(outcome, Retry) and not outcome.burn and attempt.counts:
-                # It stands in the ledger: the same number can't be tried again.
-                outcome = msgspec.structs.replace(outcome, burn=True)
             result = attempt.refusal or outcome
-            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result, written))
+            if isinstance(result, Retry) and attempt.claimed:
+                result = msgspec.structs.replace(result, burn=True)  # the ledger has this number: it can't be tried again
+            self._committer.finish(Finished(delivery, job, attempt.number, owner, started, result, attempt.noted, written))
             self._ended += 1
         if attempt.refusal is None:
             self._heed(outcome)
 
-    async def _begin(self, job: Job, attempt: Attempt, lost: int) -> Outcome:
+    async def _tried(self, delivery: Delivery, job: Job, attempt: Attempt) -> Outcome:
         """The attempt, unless the job has to wait, or has killed those who began it."""
+        lost = delivery.lost
         early = job.due is not None and job.due > self._now()
         if (early or lost) and not await attempt.may_begin(suspect=lost > 0):
             return Retry("not begun", burn=False)

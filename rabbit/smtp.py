@@ -5,7 +5,7 @@ from typing import Final
 
 import aiosmtplib
 
-from activity.outcomes import Dead, Kind, Outcome, Retry
+from activity.outcomes import Dead, Outcome, Retry
 from activity.replies import CLOSING, is_crowded, judge, shown, wants_login
 from activity.smtp_url import MailServer, parse_smtp_url
 from rabbit.conversation import FAILED, Beyond, Envelope, Refused, begin, hand_over
@@ -47,8 +47,7 @@ class Mailer:
         try:
             connection = await self._opened(envelope)
         except Away as error:
-            kind: Kind = "busy" if error.crowded else "connection"
-            return Retry(f"mail server away: {error}", burn=False, slow=error.crowded, kind=kind)
+            return Retry(f"mail server away: {error}", burn=False, slow=error.crowded, kind="connection")
         except Beyond:
             return Dead("bad-address", "the mail server takes no addresses beyond ASCII (it offers no SMTPUTF8)")
         except Refused as refused:

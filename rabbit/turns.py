@@ -4,6 +4,7 @@ It holds no worker and burns no attempt, and only so many are held that others s
 """
 
 import asyncio
+import time
 from bisect import insort
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -37,9 +38,13 @@ class Turns:
         places: int,
         put_off: Callable[[Delivery, Job, float], None],
         now: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`now` is the wall clock, which appointments are made by, since other mailers see them. What is held here is held by
+        `steady`, which nobody sets."""
         self._domains = Domains(limits)
-        self._source, self._places, self._put_off, self._now = source, places, put_off, now
+        self._source, self._places, self._put_off, self._now, self._steady = source, places, put_off, now, steady
+        self._ahead = now() - steady()
         self._held: dict[bool, list[_Held]] = {False: [], True: []}
         self._count = 0
         self._changed = asyncio.Event()
@@ -55,7 +60,7 @@ class Turns:
         """Whether it may begin now; then `left` must follow. If not, all is seen to."""
         if self._open or "@" not in job.to:
             return True
-        now, domain = self._now(), domain_of(job.to)
+        now, domain = self._wall_clock(), domain_of(job.to)
         due = self._domains.ask(domain, now, urgent=not delivery.bulk, due=delivery.due)
         if due is None:
             return True
@@ -66,7 +71,7 @@ class Turns:
             self._put_off(delivery, job, due)
         else:
             self._count += 1
-            insort(held, _Held(due, self._count, domain, delivery))
+            insort(held, _Held(self._steady() + due - now, self._count, domain, delivery))
             self._changed.set()
         return False
 
@@ -80,8 +85,7 @@ class Turns:
             first = next((one for one in held if one.domain == domain), None)
             if first is not None:
                 held.remove(first)
-                first.delivery.due = self._now() if first.delivery.bulk else None
-                self._source.put_back(first.delivery)
+                self._call(first)
                 return
 
     def clear(self) -> None:
@@ -95,12 +99,26 @@ class Turns:
         """Puts back whose time has come."""
         while True:
             self._changed.clear()
-            now = self._now()
+            now = self._steady()
             for held in self._held.values():
                 while held and held[0].until <= now:
-                    self._source.put_back(held.pop(0).delivery)
+                    self._call(held.pop(0))
             times = [held[0].until for held in self._held.values() if held]
             try:
                 await asyncio.wait_for(self._changed.wait(), max(min(times) - now, 0.001) if times else None)
             except TimeoutError:
                 continue
+
+    def _call(self, one: _Held) -> None:
+        """Its turn has come, whatever the wall clock says of its appointment."""
+        one.delivery.due = self._now() if one.delivery.bulk else None
+        self._source.put_back(one.delivery)
+
+    def _wall_clock(self) -> float:
+        """What it shows. If it was set back, appointments go with it."""
+        now = self._now()
+        ahead = now - self._steady()
+        if ahead < self._ahead - 1.0:
+            self._domains.set_back(self._ahead - ahead)
+        self._ahead = ahead
+        return now

@@ -16,13 +16,15 @@ from activity.claims import (
     Over,
     Policy,
     answer,
+    decided,
     is_suspect,
     may_settle,
     next_attempt,
+    outlived,
     state_after,
 )
 from activity.jobs import Job, encode_job
-from activity.outcomes import Dead, Outcome, Unknown
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.schema import shelf
@@ -85,8 +87,12 @@ class Change:
         return got
 
     def settle(self, row: Row, settlement: Settlement) -> bool:
-        """Whether the outcome counts."""
+        """Whether the outcome counts. An attempt that does not count is not written down: it only clears the job of suspicion."""
         before, id, number, outcome = row.record, key(settlement.job.id), settlement.attempt, settlement.outcome
+        if isinstance(outcome, Retry) and not outcome.burn:
+            if (cleared := outlived(before)) is not None:
+                self._move(row, cleared)
+            return True
         if not may_settle(before, number, settlement.owner):
             return False
         if before is None or before.state != "sending":
@@ -118,11 +124,32 @@ class Change:
         self._move(row, JobRecord(id, "scheduled", attempt, "", 0.0, due=due))
         self._name(row, job)
 
+    def decide(self, row: Row, job: Job, outcome: Sent | Retry, by: str) -> None:
+        """`by` says what came of `row`, which is unknown: an attempt of its own. With `Retry` it gets another round as `job`."""
+        if (before := row.record) is None:
+            return
+        record, id = decided(before, outcome, self._now), key(job.id)
+        self._begin(id, record.attempt, plain(by), self._now)
+        self._end(id, record.attempt, outcome)
+        row.reason = plain(getattr(outcome, "reason", ""))
+        if isinstance(outcome, Retry):
+            body = encode_job(job)
+            self._shelved.append({"job_id": id, "attempt": record.attempt + 1, "body": body, "before": record.attempt})
+            self._name(row, job)
+        self._move(row, record)
+
     def write(self, to: Statements) -> None:
         """Writes all of it."""
-        if self._changed:
-            to.each(_UPSERTS[to.dialect], [job_values(row, self._now) for row in self._changed.values()])
-        written = (_NAME, self._named), (_REPEAT, self._repeated), (_BEGIN, self._begun), (_END, self._ended)
+        new = [job_values(row, self._now) for row in self._changed.values() if row.created is None]
+        moved = [{"the_id": id, **moving(row, self._now)} for id, row in self._changed.items() if row.created is not None]
+        written = (
+            (_UPSERTS[to.dialect], new),
+            (_MOVE, moved),
+            (_NAME, self._named),
+            (_REPEAT, self._repeated),
+            (_BEGIN, self._begun),
+            (_END, self._ended),
+        )
         shelves = (_SHELVES[to.dialect], self._shelved), (_TAKE_DOWN, self._taken_down)
         for statement, values in (*written, *shelves):
             if values:
@@ -209,22 +236,24 @@ def facts(job: Job) -> dict[str, Any]:
 
 
 def job_values(row: Row, now: float) -> dict[str, Any]:
-    """All columns of `row` in the table `job`, but for `repeats`, which only grows."""
+    """All columns of a new `row` in the table `job`."""
+    return {**facts(row.job), **moving(row, now), "created": now if row.created is None else row.created, "repeats": 0}
+
+
+def moving(row: Row, now: float) -> dict[str, Any]:
+    """The columns that change as the job goes on, but for `repeats`, which only grows."""
     record = row.record
     return {
-        **facts(row.job),
         "state": "waiting" if record is None else record.state,
         "attempt": 0 if record is None else record.attempt,
         "owner": "" if record is None else record.owner,
         "until": 0.0 if record is None else record.until,
-        "created": now if row.created is None else row.created,
         "updated": now,
         "reason": row.reason,
         "doubtful": row.doubtful,
         "due": None if record is None else record.due,
         "suspected": 0 if record is None else record.suspected,
         "abandoned": 0 if record is None else record.abandoned,
-        "repeats": 0,
     }
 
 
@@ -260,6 +289,7 @@ _UPSERTS: Final = {
 }
 _FACTS: Final = ("user_id", "rule", "class", "task", "template", "source", "event_id", "recipient")
 _ONE: Final = update(jobs).where(jobs.c.id == bindparam("the_id"))
+_MOVE: Final = _ONE.values({name: bindparam(name) for name in _MOVING})
 _NAME: Final = _ONE.values({name: bindparam(f"the_{name}") for name in _FACTS})
 _REPEAT: Final = _ONE.values(repeats=jobs.c.repeats + 1)
 _BEGIN: Final = insert(attempts)

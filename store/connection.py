@@ -34,7 +34,7 @@ class Database:
         self.address = address
         self.engine = create_engine(address)
         self._writing = self.engine.execution_options(writes=True)
-        self._writer = None if address.file is None else Writer(address.file, _connected)
+        self._writer = None if address.file is None else Writer(address.file, _connected, BUSY_TIMEOUT)
 
     @property
     def is_postgres(self) -> bool:
@@ -84,6 +84,7 @@ def create_engine(address: Address) -> AsyncEngine:
 def _connected(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     _prepare(connection, None)
+    connection.execute("PRAGMA busy_timeout = 0")  # the writer waits in a way of its own
     return connection
 
 

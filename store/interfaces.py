@@ -7,7 +7,7 @@ from activity.claims import Answer, Claim
 from activity.dead import DeadLetter, DeskEntry
 from activity.jobs import Job, JobState
 from activity.ledger import AttemptRow, JobHistory, JobRow
-from activity.outcomes import Outcome
+from activity.outcomes import Outcome, Retry, Sent
 from activity.replay import Known
 from store.deadletters import LetterGroup, LetterHistory, LetterRow, Wanted
 from store.ledger import Settlement
@@ -84,7 +84,10 @@ class Claims(Protocol):
         """
 
     async def settle(self, settlements: Sequence[Settlement], now: float) -> list[bool]:
-        """Whether each was written down; False if the attempt is settled already or somebody else's by now."""
+        """Whether each was written down; False if the attempt is settled already or somebody else's by now.
+
+        An attempt that does not count (`Retry(burn=False)`) leaves no trace but that who had begun it lives: see `Claim.suspect`.
+        """
 
 
 class Wishes(Protocol):
@@ -100,6 +103,16 @@ class Wishes(Protocol):
         """Nobody gets the job before `due`. Returns why it can't be given another time, or None.
 
         A job whose message is on RabbitMQ waits there; only when that comes is it kept here. So it may come later than `due`.
+        """
+
+
+class Decisions(Protocol):
+    """What a person finds out of a job that is `unknown`. Raises Unreachable while the store is away."""
+
+    async def decide(self, job: Job, outcome: Sent | Retry, by: str, now: float) -> str | None:
+        """`by` says what came of it, as an attempt of its own, once: it is sent, or gets another round of attempts as `job`.
+
+        Of a job that arrived only the id is needed. Returns why it can't be decided (it is not `unknown`), or None.
         """
 
 

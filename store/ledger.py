@@ -12,8 +12,18 @@ import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from activity.claims import Answer, Claim, JobRecord, Policy, keeps_from_cancelling, keeps_from_moving, keeps_from_replaying
+from activity.claims import (
+    Answer,
+    Claim,
+    JobRecord,
+    Policy,
+    keeps_from_cancelling,
+    keeps_from_deciding,
+    keeps_from_moving,
+    keeps_from_replaying,
+)
 from activity.jobs import Job
+from activity.outcomes import Retry, Sent
 from store.change import LEASE_OVER as LEASE_OVER
 from store.change import Change, Row, job_values, key
 from store.change import Settlement as Settlement
@@ -87,6 +97,22 @@ class Ledger:
             if problem is None:
                 change = Change(now, self._policy)
                 change.reschedule(row, due)
+                change.write(to)
+            return problem
+
+        return await self._database.write(work)
+
+    async def decide(self, job: Job, outcome: Sent | Retry, by: str, now: float) -> str | None:
+        """See `Wishes.decide`."""
+
+        def work(to: Statements) -> str | None:
+            if not list(to.rows(_KNOWN, {"id": key(job.id)})):
+                return keeps_from_deciding(None)
+            row = _rows(to, [job], now)[key(job.id)]
+            problem = keeps_from_deciding(row.record)
+            if problem is None:
+                change = Change(now, self._policy)
+                change.decide(row, job, outcome, by)
                 change.write(to)
             return problem
 

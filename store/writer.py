@@ -9,16 +9,23 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from time import monotonic, sleep
+from typing import Final, TypeVar
+
+GLANCE: Final = 0.001
+"""Seconds between two looks whether the transaction of another process has ended."""
 
 T = TypeVar("T")
 
 
 class Writer:
-    """`connect` gives a connection that is in autocommit mode. Nothing connects before the first transaction."""
+    """`connect` gives a connection in autocommit mode. Nothing connects before the first transaction.
 
-    def __init__(self, file: Path, connect: Callable[[Path], sqlite3.Connection]) -> None:
-        self._file, self._connect = file, connect
+    Another process's transaction is waited for up to `timeout` seconds.
+    """
+
+    def __init__(self, file: Path, connect: Callable[[Path], sqlite3.Connection], timeout: float) -> None:
+        self._file, self._connect, self._timeout = file, connect, timeout
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
@@ -42,13 +49,26 @@ class Writer:
         try:
             if self._connection is None:
                 self._connection = self._connect(self._file)
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(self._connection)
             done = work(self._connection)
             self._connection.execute("COMMIT")
         except BaseException:
             self._let_go()  # which rolls back, whatever state it is in
             raise
         return done
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """SQLite's own way to wait sleeps for up to 100 ms; two mailers take turns every few."""
+        deadline = monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                    raise
+                sleep(GLANCE)
+            else:
+                return
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None

@@ -19,6 +19,7 @@ from agents.archiver import archiver
 from agents.desk import desk
 from agents.notifier import notifier
 from agents.sequencer import sequencer
+from rabbit.tracing import Tracing
 from streams.chunks import Chunks, each_chunk
 from streams.collector import relax_collector
 from streams.console import ConsolePart
@@ -34,6 +35,7 @@ from streams.producer import Producer
 from streams.seats import Seat, give_up_seats
 from streams.ticks import Ticks
 from streams.topics import LARGEST_RECORD, ensure_topics, kafka_address, partition_of
+from streams.tracing import traced
 from streams.watchdog import RecoveryWatch
 from streams.web import Web
 from tables.users import Users
@@ -44,6 +46,9 @@ STOP_DEADLINE: Final = 15.0
 """Seconds that SIGTERM may take; what was in hand by then is read again by the next owner."""
 SESSION_TIMEOUT: Final = 10.0
 """Seconds after which the group gives a silent worker's partitions to another."""
+
+
+OFF: Final = Tracing()
 
 
 class App(faust.App):
@@ -119,7 +124,7 @@ class App(faust.App):
             await watch.look()
 
 
-def create_app(settings: Settings) -> App:
+def create_app(settings: Settings, tracing: Tracing = OFF) -> App:
     """The app `chopar`: sequencer, archiver and desk, over the table `users`. Raises SettingError when a package is missing."""
     store, states = StorePart(settings), StatesPart(settings)
 
@@ -128,23 +133,24 @@ def create_app(settings: Settings) -> App:
             await part.open(stack)
 
     app = _new_app(names.APP, settings, open_parts)
-    users, metrics = _add_sequencer(app, settings, states)
-    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archiver, store=store, outputs=Outputs(app)))
-    app.agent(_topic(app, names.DEAD), name="desk")(each_chunk(desk, letters=store))
-    console = ConsolePart(app, settings, store, users, metrics)
+    users, metrics = _add_sequencer(app, settings, states, tracing)
+    archive, take_in = traced(archiver, tracing, names.APP), traced(desk, tracing, names.APP)
+    app.agent(_topic(app, names.LOG), name="archiver")(each_chunk(archive, store=store, outputs=Outputs(app)))
+    app.agent(_topic(app, names.DEAD), name="desk")(each_chunk(take_in, letters=store))
+    console = ConsolePart(app, settings, store, users, metrics, tracing)
     app.serve(console)
     return app
 
 
-def create_sequencer_app(settings: Settings) -> App:
+def create_sequencer_app(settings: Settings, tracing: Tracing = OFF) -> App:
     """The app `chopar` without its archiver and its pages, for measuring."""
     states = StatesPart(settings)
     app = _new_app(names.APP, settings, states.open)
-    _add_sequencer(app, settings, states)
+    _add_sequencer(app, settings, states, tracing)
     return app
 
 
-def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> tuple[Users, Metrics]:
+def _add_sequencer(app: App, settings: Settings, states: StatesPart, tracing: Tracing) -> tuple[Users, Metrics]:
     table = app.Table(names.USERS, partitions=settings.partitions, key_type=bytes, value_type=bytes, shelf=states.shelf)
     users = cast(Users, table)
     ticks = Ticks(users, settings)
@@ -152,7 +158,8 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> tuple[Us
     hand = hand_for(settings.core)
     metrics = Metrics(users, core_of(hand))
     log.info("events are decided by the %s core", core_of(hand))
-    sequence = each_chunk(sequencer, users=users, outputs=Outputs(app), partition_of=where, count=metrics.count, hand=hand)
+    work = traced(sequencer, tracing, names.APP)
+    sequence = each_chunk(work, users=users, outputs=Outputs(app), partition_of=where, count=metrics.count, hand=hand)
     app.agent(_topic(app, names.EVENTS), name="sequencer")(sequence)
 
     async def send_ticks() -> None:
@@ -169,14 +176,15 @@ def _add_sequencer(app: App, settings: Settings, states: StatesPart) -> tuple[Us
     return users, metrics
 
 
-def create_notify_app(settings: Settings) -> App:
+def create_notify_app(settings: Settings, tracing: Tracing = OFF) -> App:
     """The app `chopar-notify`: the notifier. An app of its own, so that an outage of RabbitMQ does not hold the log.
 
     Raises SettingError when a rule or a template is wrong.
     """
     rules, jobs = read_rules(settings), JobsPart(settings)
     app = _new_app(names.NOTIFY_APP, settings, jobs.open)
-    app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notifier, rules=rules, jobs=jobs, outputs=Outputs(app)))
+    notify = traced(notifier, tracing, names.NOTIFY_APP)
+    app.agent(_topic(app, names.LOG), name="notifier")(each_chunk(notify, rules=rules, jobs=jobs, outputs=Outputs(app)))
     return app
 
 

@@ -30,6 +30,8 @@ from console.session import session_routes
 from console.tables import Table, table_routes
 from console.timeline import Timelines, timeline_routes
 from console.waiting import waiting_routes
+from rabbit.deciding import Deciding
+from rabbit.tracing import Tracing
 from streams.membership import UsersMembership
 from streams.metrics import Metrics, waiting_here
 from streams.overview import snapshot, sources
@@ -41,9 +43,10 @@ from tables.users import Users
 class ConsolePart:
     """The worker's web console. Its application can be made once it is open."""
 
-    def __init__(self, app: Any, settings: Settings, store: StorePart, users: Users, metrics: Metrics) -> None:
+    def __init__(self, app: Any, settings: Settings, store: StorePart, users: Users, metrics: Metrics, tracing: Tracing) -> None:
         """`app` is the `streams.app.App`."""
         self._app, self._settings, self._store, self._users, self._metrics = app, settings, store, users, metrics
+        self._tracing = tracing
         self._peers: Peers
         self._observer = Observer({})
         self._runs = Runs()
@@ -64,10 +67,12 @@ class ConsolePart:
         members = UsersMembership(self._app, self._users, settings)
         users = Table(names.USERS, members, self._peers, settings.gap_timeout)
         timelines = Timelines(store.log, store.jobs, store.user_letters, CurrentRules(settings).read, users.state)
-        redelivery = worker_redelivery(self._app, settings, store)
+        redelivery = worker_redelivery(self._app, settings, store, self._tracing)
         self._observer = Observer(sources(settings, store, members, self._peers, self._waiting_here))
-        look = partial(snapshot, self._observer)
-        pages = Pages(timelines, store.jobs, store.letters, redelivery, look, self._observer.change, self._runs)
+        look, change = partial(snapshot, self._observer), self._observer.change
+        decider = Deciding(store.jobs, store.log, store.ledger(settings.unknown_outcome), CurrentRules(settings).read)
+        parts = (redelivery, look, change, self._runs, decider, settings.trace_url)
+        pages = Pages(timelines, store.jobs, store.letters, *parts)
         routes: list[Route] = [
             *timeline_routes(timelines),
             *activity_routes(store.log),

@@ -1,6 +1,6 @@
 """The consumer: hands out chunks, and commits no further than the first one that is not done.
 
-It stands above the faults of Faust 0.15.3 and aiokafka that are marked A, B, C, D, G, H and "outage" below (`docs/faust.md`).
+It stands above the faults of Faust 0.15.3 and aiokafka that are marked A, B, D and H below (`docs/faust.md`).
 """
 
 import asyncio
@@ -9,21 +9,16 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any, Final, cast
 
-from aiokafka.errors import IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from rabbit.failpoints import failpoint
 from streams.chunks import ChunkMessage, Chunks, chunk_message
 from streams.exits import TEMPFAIL, leave
-from streams.fetches import read_by_the_batch, whole
+from streams.fetches import whole
 from streams.producer import Producer
+from streams.reader import ConsumerThread
 from tables.users import Users
-
-FETCH_WAIT_MS: Final = 100
-"""How long Kafka holds a fetch that finds nothing. What else is asked of that broker waits behind it: in a rebalance, while
-the flow is stopped, several times. Faust's 1,500 ms made it last seconds longer."""
 
 WAITING_CHUNKS: Final = 4
 """How many chunks of a partition may wait for their agent; the rest waits on Kafka."""
@@ -33,103 +28,6 @@ LARGEST_CHUNK: Final = 4_000
 """The most records that a chunk has: what one poll may give."""
 LARGEST_CHUNK_BYTES: Final = 2 * 1024 * 1024
 """What a chunk may grow to while it waits for its agent."""
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads in a thread of its own, so that heartbeats go on whatever the agents do."""
-
-    member_at = float("-inf")
-    """When the group last confirmed this member: the monotonic time at which the heartbeat was sent that it answered."""
-    full: frozenset[TP] = frozenset()
-    """Partitions of which enough waits for an agent; they are not read."""
-
-    async def on_start(self) -> None:
-        read_by_the_batch(asyncio.get_running_loop())
-        await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
-        heartbeat = coordinator._do_heartbeat
-
-        async def noted() -> bool:
-            sent = monotonic()
-            answered: bool = await heartbeat()
-            if answered:
-                self.member_at = sent
-                cast(Any, self.consumer.app).outage.ended()
-            return answered
-
-        coordinator._do_heartbeat = noted
-
-    @property
-    def member_id(self) -> str:
-        """What the group calls this member."""
-        return str(self._ensure_consumer()._coordinator.member_id)
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        return consumer
-
-    async def _fetch_records(
-        self,
-        consumer: Any,
-        active_partitions: set[TP],
-        timeout: float | None = None,  # noqa: ASYNC109  (the name is Faust's)
-        max_records: int | None = None,
-    ) -> Mapping[TP, Any]:
-        """C: Faust's set changes under a fetch; where it is empty aiokafka gives all that it has, and Faust drops that.
-
-        A recovery then waits for records of its changelog that were passed over, or, if others follow, goes on without them.
-        Here a fetch gives what was asked for; what is not wanted any more when it comes is put back.
-        """
-        wanted = set(active_partitions) - self.full
-        if self.full:  # whoever is not may have room in a moment
-            timeout = min(timeout or 0.0, _GLANCE)
-        if not wanted:
-            await asyncio.sleep(timeout or 0.0)
-            return {}
-        records = await super()._fetch_records(consumer, wanted, timeout=timeout, max_records=max_records)
-        assigned, given = consumer.assignment(), dict[TP, Any]()
-        for tp, batch in records.items():
-            if self.consumer.flow_active and tp in active_partitions:
-                given[tp] = batch
-            elif tp in assigned:
-                consumer.seek(tp, batch[0].offset)
-        return given
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        self.member_at = monotonic()
-        await super().on_partitions_assigned(assigned, generation_id)
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        return cast(Mapping[TP, int], await self.call_thread(self._seek_to_committed))
-
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
-        """G: aiokafka leaves a partition where it is that has no committed offset: what was read of it and put away is lost."""
-        consumer = self._ensure_consumer()
-        committed: Mapping[TP, int] = await consumer.seek_to_committed()
-        changelogs = self.app.tables.changelog_topics
-        fresh = [tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs]
-        if fresh:
-            for tp, offset in (await consumer.beginning_offsets(fresh)).items():
-                consumer.seek(tp, offset)
-        return committed
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: Faust's look for stalled streams crashes the worker while a partition has no position yet."""
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Outage: Faust crashes the worker when a commit fails. The offsets are committed with the next ones instead."""
-        mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
-        if not mine:
-            return False
-        try:
-            await self._ensure_consumer().commit(
-                {driver.ensure_aiokafka_TP(tp): OffsetAndMetadata(offset, "") for tp, offset in mine.items()}
-            )
-        except (KafkaError, IllegalStateError) as error:
-            self.log.debug("commit put off: %r", error)
-            return False
-        return True
 
 
 class Consumer(driver.Consumer):
@@ -221,27 +119,42 @@ class Consumer(driver.Consumer):
         return waiting == WAITING_CHUNKS
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  (the name is Faust's)
-        """The next records: for a chunked topic, and a table that is recovered, one message for each partition and fetch."""
-        records, active = await self._wait_next_records(timeout)
-        if not records or self.should_stop:
-            return
-        if not self.flow_active:
-            try:
-                await super().perform_seek()
-            except Exception as error:  # noqa: BLE001  (as Faust does: the recovery that comes seeks anyway)
-                self.log.debug("seek put off: %r", error)
-            return
-        generation = self.app.consumer_generation_id
-        for tp, batch in records.items():
-            if active is not None and tp not in active and tp not in self._buffered_partitions:
-                continue
-            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-            for message in self._messages(tp, batch, generation):
-                if self._is_stale(generation):
-                    return
-                if type(message) is ChunkMessage:
-                    self._inflight[tp].append(message)
-                yield tp, message
+        """The next records that are not read in chunks; of a table that is recovered one message for each partition and fetch.
+
+        Chunks go to their agent from here, one for each partition and fetch, until a fetch finds nothing. Where Faust hands
+        on what it is given it makes some tasks for each message, and one for each fetch.
+        """
+        while True:
+            records, active = await self._wait_next_records(timeout)
+            if not records or self.should_stop:
+                return
+            if not self.flow_active:
+                try:
+                    await super().perform_seek()
+                except Exception as error:  # noqa: BLE001  (as Faust does: the recovery that comes seeks anyway)
+                    self.log.debug("seek put off: %r", error)
+                return
+            generation = self.app.consumer_generation_id
+            for tp, batch in records.items():
+                if active is not None and tp not in active and tp not in self._buffered_partitions:
+                    continue
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                for message in self._messages(tp, batch, generation):
+                    if self._is_stale(generation):
+                        return
+                    if type(message) is ChunkMessage:
+                        await self._hand_over(tp, message)
+                    else:
+                        yield tp, message
+
+    async def _hand_over(self, tp: TP, message: ChunkMessage) -> None:
+        """To the agent's queue. Nothing of this waits as long as the flow is open."""
+        self._inflight[tp].append(message)
+        if self.app.flow_control.is_active():
+            await self.callback(message)
+        else:
+            await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        self._read_offset[tp] = message.offset
 
     def _is_stale(self, generation: int) -> bool:
         """Whether a rebalance began since the records were fetched."""

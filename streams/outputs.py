@@ -52,13 +52,12 @@ class Outputs:
         deliveries: list[Delivery] = []
         for (topic, partition), pairs in batches.items():
             deliveries += await producer.send_pairs(topic, partition, pairs)
-        outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
-        landed: list[tuple[int, int]] = []
-        for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                raise _as_outage(outcome)
-            landed.append((outcome, outcome + delivery.records - 1))
-        return landed
+        if deliveries:  # waited for without a task for each; who is cancelled here leaves them on their way
+            await asyncio.wait([delivery.future for delivery in deliveries])
+        try:
+            return [(delivery.first, delivery.first + delivery.records - 1) for delivery in deliveries]
+        except KafkaError as error:
+            raise _as_outage(error) from None
 
 
 class KafkaAway(Exception):

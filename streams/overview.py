@@ -16,7 +16,7 @@ from activity.settings import PREFIX, Settings
 from console.observing import Observer, Source
 from console.pages.snapshot import Books, Snapshot
 from console.peers import Away, Peers
-from console.tables import Share
+from console.tables import Membership, Share
 from console.waiting import PATH, Waiting
 from rabbit.control import Order, ask
 from rabbit.depths import Depth, watch_depths
@@ -44,10 +44,11 @@ class Kafka(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """The workers, and how many events wait at all of them; None: one of them does not answer."""
+    """The workers, and how many events wait at all of them. None: one is `away`; by its address, the problem."""
 
     shares: list[Share]
     waiting: int | None
+    away: dict[str, str]
 
 
 async def snapshot(observer: Observer) -> Snapshot:
@@ -65,6 +66,7 @@ async def snapshot(observer: Observer) -> Snapshot:
         books=said.get("store"),
         shares=None if group is None else group.shares,
         waiting=None if group is None else group.waiting,
+        away={} if group is None else group.away,
         problems=problems,
     )
 
@@ -132,14 +134,17 @@ async def _books(store: Store) -> Books:
     return Books(await store.jobs.counts(), await store.letters.groups(Wanted()), audit)
 
 
-async def _group(members: UsersMembership, peers: Peers, waiting_here: Callable[[], int]) -> Group:
+async def _group(members: Membership, peers: Peers, waiting_here: Callable[[], int]) -> Group:
+    """Raises Problem while partitions move."""
     shares = list(members.shares())
-    others = [peers.ask(share.worker, PATH, {}, Waiting) for share in shares if not share.here]
-    counts = [waiting_here()]
-    for said in await asyncio.gather(*others, return_exceptions=True):
-        if said is None or isinstance(said, Away):
-            return Group(shares, None)
-        if isinstance(said, BaseException):
+    others = [share.worker for share in shares if not share.here]
+    answers = await asyncio.gather(*(peers.ask(worker, PATH, {}, Waiting) for worker in others), return_exceptions=True)
+    waiting, away = waiting_here(), dict[str, str]()
+    for worker, said in zip(others, answers, strict=True):
+        if isinstance(said, Waiting):
+            waiting += said.events
+        elif said is None or isinstance(said, Away):
+            away[worker] = str(said or "it is of another version")
+        else:
             raise said
-        counts.append(said.events)
-    return Group(shares, sum(counts))
+    return Group(shares, None if away else waiting, away)

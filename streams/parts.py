@@ -12,6 +12,7 @@ from activity.jobs import Job
 from activity.rules import Rules, parse_rules
 from activity.settings import PREFIX, Settings
 from rabbit.failpoints import failpoint
+from rabbit.letters import Letter
 from rabbit.outage import quiet_libraries
 from rabbit.publisher import Publisher
 from rabbit.templates import Templates, expression
@@ -96,6 +97,10 @@ class JobsPart:
     async def publish(self, jobs: Sequence[Job]) -> None:
         """As `JobPublisher.publish`."""
         await self._publisher.publish(jobs)
+
+    async def deliver(self, letters: Sequence[Letter]) -> None:
+        """As `Outbox.deliver`."""
+        await self._publisher.deliver(letters)
 
 
 def read_rules(settings: Settings) -> Rules:

@@ -38,14 +38,19 @@ class Delivery:
     Who waits for it may let go of it; the batch goes out all the same, and `Producer.emptied` waits for that.
     """
 
-    __slots__ = ("_future", "records")
+    __slots__ = ("future", "records")
 
     def __init__(self, future: asyncio.Future[Any], records: int) -> None:
-        self._future, self.records = future, records
+        self.future, self.records = future, records
+
+    @property
+    def first(self) -> int:
+        """As awaited, once its future is done."""
+        return int(self.future.result().offset)
 
     def __await__(self) -> Generator[Any, None, int]:
-        metadata = yield from asyncio.shield(self._future).__await__()
-        return int(metadata.offset)
+        yield from asyncio.shield(self.future).__await__()
+        return self.first
 
 
 class Producer(driver.Producer):
@@ -115,5 +120,10 @@ class Producer(driver.Producer):
 
     def _tracked(self, future: asyncio.Future[Any], batch: BatchBuilder) -> Delivery:
         self._undelivered.add(future)
-        future.add_done_callback(self._undelivered.discard)
+        future.add_done_callback(self._settled)
         return Delivery(future, batch.record_count())
+
+    def _settled(self, future: asyncio.Future[Any]) -> None:
+        self._undelivered.discard(future)
+        if not future.cancelled():
+            future.exception()  # who let go of it does not ask any more

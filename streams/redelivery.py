@@ -11,9 +11,11 @@ from activity.settings import PREFIX, Settings
 from rabbit.mail import Writer
 from rabbit.redelivery import Parts, Redelivery, Send
 from rabbit.templates import Templates
+from rabbit.tracing import Tracing
 from store.opening import Store
 from streams.parts import CurrentRules
 from streams.topics import kafka_address, partition_of
+from streams.tracing import traced_replay
 
 if TYPE_CHECKING:
     from streams.producer import Producer
@@ -24,7 +26,7 @@ def redelivery_parts(settings: Settings, store: Store, send: Send) -> Parts:
     return Parts(store.letters, store.log, store.jobs, CurrentRules(settings).read, CurrentWriter(settings).read, send)
 
 
-def worker_redelivery(app: Any, settings: Settings, store: Store) -> Redelivery:
+def worker_redelivery(app: Any, settings: Settings, store: Store, tracing: Tracing) -> Redelivery:
     """Replays for the web server of a worker; `app` is the `streams.app.App`."""
 
     async def send(again: Again) -> None:
@@ -37,7 +39,7 @@ def worker_redelivery(app: Any, settings: Settings, store: Store) -> Redelivery:
             problem, remedy = str(error) or type(error).__name__, "the letter is open still; replay it when Kafka is back"
             raise Unreachable(f"{PREFIX}KAFKA_URL", kafka_address(settings), problem, remedy) from None
 
-    return Redelivery(redelivery_parts(settings, store, send))
+    return Redelivery(redelivery_parts(settings, store, traced_replay(send, tracing)))
 
 
 class CurrentWriter:

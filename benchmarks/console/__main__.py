@@ -116,7 +116,7 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--viewers", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="of the steady stream (default: %(default)s)")
-    parser.add_argument("--events", type=int, default=400_000, help="in the backlog (default: %(default)s)")
+    parser.add_argument("--events", type=int, default=1_000_000, help="in the backlog (default: %(default)s)")
     parser.add_argument("--results", type=Path, default=sides.ROOT / "benchmarks" / "results")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chopar-bench-") as name:

@@ -48,12 +48,13 @@ async def one(bench: Bench, kind: str, side: Side, number: int, given: argparse.
 
 async def rounds(bench: Bench, folder: Path, given: argparse.Namespace) -> None:
     """Every side at every kind of work, round after round; each round that is whole is written down."""
-    file = given.results / "jobs.json"
-    results = msgspec.json.decode(file.read_bytes(), type=Results) if given.more else Results(given.rounds)
+    file, kinds = given.results / "jobs.json", [kind for kind in given.kinds.split(",") if kind]
+    results = msgspec.json.decode(file.read_bytes(), type=Results) if given.keep else Results()
     sides = [side for side in everyone() if not given.only or side.name in given.only.split(",")]
-    for number in range(results.rounds + 1, results.rounds + given.rounds + 1):
+    results.runs = [run for run in results.runs if run.kind not in kinds]
+    for number in range(1, given.rounds + 1) if kinds else ():
         found = []
-        for kind in given.kinds.split(","):
+        for kind in kinds:
             for side in sides:
                 found.append(await one(bench, kind, side, number, given))
                 shutil.rmtree(folder, ignore_errors=True)
@@ -79,8 +80,8 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="how long latency is measured (default: %(default)s)")
     parser.add_argument("--only", help="sides, by their names and commas (default: all)")
-    parser.add_argument("--kinds", default=KINDS, help="(default: %(default)s)")
-    parser.add_argument("--more", action="store_true", help="add to the rounds that stand in the results")
+    parser.add_argument("--kinds", default=KINDS, help="by commas; none of them with '' (default: %(default)s)")
+    parser.add_argument("--keep", action="store_true", help="keep what stands in the results of kinds that are not run now")
     parser.add_argument("--memory", action="store_true", help="also a mailer's memory, which takes some minutes")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--rabbit", help="URL of a RabbitMQ to use in place of one of its own")

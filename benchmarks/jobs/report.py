@@ -22,15 +22,12 @@ KINDS: Final[dict[Kind, str]] = {
 class Results(msgspec.Struct):
     """What the rounds that are whole have come to."""
 
-    asked: int
-    rounds: int = 0
     machine: str = ""
     runs: list[Run] = []
     memory: list[Memory] = []
 
     def add(self, runs: list[Run]) -> None:
-        """One more round."""
-        self.rounds += 1
+        """One more round of one kind of work or several."""
         self.machine = f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f}"
         self.runs += runs
 
@@ -66,17 +63,22 @@ def targets(results: Results) -> list[Target]:
 def markdown(results: Results) -> list[str]:
     """All tables."""
     lines = [
-        f"{results.rounds} rounds on {results.machine}. Medians; in brackets the least and the greatest of the rounds' ratios.",
+        f"On {results.machine}. Medians; in brackets the least and the greatest of the rounds' ratios.",
         "",
         *target_table(targets(results)),
     ]
     for kind, title in KINDS.items():
         own = [run for run in results.runs if run.kind == kind]
         if own:
-            lines += ["", f"{title}, {own[0].jobs:,} jobs:", "", *_table(own, kind)]
+            lines += ["", f"{title}, {_amount(own)}:", "", *_table(own, kind)]
     steady = [run for run in results.runs if run.kind == "latency"]
     if steady:
-        lines += ["", f"Publish → handled at {steady[0].jobs_per_second:.0f} jobs/s, ms:", "", *_latencies(steady)]
+        lines += [
+            "",
+            f"Publish → handled at {steady[0].jobs_per_second:.0f} jobs/s, {_amount(steady)}, ms:",
+            "",
+            *_latencies(steady),
+        ]
     if results.memory:
         lines += [
             "",
@@ -89,6 +91,10 @@ def markdown(results: Results) -> list[str]:
             f"| {one.what} | {one.jobs:,} | {one.begin_mb:.0f} | {one.end_mb:.0f} | {one.peak_mb:.0f} |" for one in results.memory
         ]
     return lines
+
+
+def _amount(runs: Sequence[Run]) -> str:
+    return f"{runs[0].jobs:,} jobs, {max(run.round for run in runs)} rounds"
 
 
 def _table(runs: Sequence[Run], kind: Kind) -> list[str]:

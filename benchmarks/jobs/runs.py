@@ -85,7 +85,7 @@ class Bench:
     async def latency(self, side: Side, number: int, rate_: float, seconds: float) -> Run:
         """Jobs at a steady rate, from a process that publishes to one that does them."""
         jobs, folder = int(rate_ * (seconds + WARMING)), await self._filled(side, 0)
-        process = self._start(side.work, folder, jobs)
+        process = self._start(side.work, folder, jobs, {"BENCH_RATE": str(rate_)})
         try:
             await asyncio.sleep(5.0)  # it consumes
             publisher = self._start(side.publish, folder, jobs, {"BENCH_RATE": str(rate_)})

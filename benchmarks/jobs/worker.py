@@ -12,12 +12,12 @@ from activity.outcomes import Outcome, Retry, Sent
 from benchmarks.peers.jobs.work import Marks, order, place, publish_window, publishes, told
 from rabbit.__main__ import until_signal
 from rabbit.consequences import Terms
+from rabbit.consumer import RabbitSource
 from rabbit.lifecycle import Change, Lifecycle
 from rabbit.loop import run_fast
 from rabbit.outage import Outage
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
-from rabbit.source import RabbitSource
 from rabbit.tasks import Permission, Task, Tasks
 from store.opening import open_store
 
@@ -57,14 +57,20 @@ class Marked:
         """See `rabbit.lifecycle.Listener.tell`."""
         self._lifecycle.tell(change)
         if change.state == "sent":
-            self._marks.note(uuid.UUID(change.job).int)
+            self._marks.note(number_of(change.job))
 
 
-def nothing(begun: Marks) -> Task:
-    """The task. It also notes when it was begun, which is where the peers' handlers are marked."""
+def number_of(id: str) -> int:
+    """The order's number again."""
+    return int(id[-12:], 16)
+
+
+def nothing(begun: Marks | None) -> Task:
+    """The task. Where latencies are measured it notes when it was begun, which is where the peers' handlers are marked."""
 
     async def do(job: Job, permission: Permission) -> Outcome:
-        begun.note(uuid.UUID(job.id).int)
+        if begun is not None:
+            begun.note(number_of(job.id))
         return Sent() if await permission() else Retry("not permitted")
 
     return do
@@ -92,7 +98,7 @@ async def publish() -> None:
 async def work() -> None:
     where = place()
     tasks = Tasks()
-    tasks.task("email")(nothing(Marks(where.folder, "begun")))
+    tasks.task("email")(nothing(Marks(where.folder, "begun") if where.rate else None))
     rabbit = Outage("RabbitMQ")
     async with open_store(f"sqlite:///{where.folder}/chopar.db") as store:
         source = RabbitSource(where.rabbit, WORKERS, rabbit)

@@ -5,5 +5,7 @@
 
 from brokers.discovery import read_settings
 from streams.app import create_sequencer_app
+from streams.loop import use_fast_loop
 
+use_fast_loop()
 app = create_sequencer_app(read_settings())

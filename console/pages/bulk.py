@@ -15,7 +15,8 @@ from console.masking import mask_text
 from console.pages.frame import Frame
 from console.pages.rendering import plural
 from console.pages.runs import Run, Runs
-from console.problems import Problem, bad
+from console.pages.signing import read_form, signed
+from console.problems import bad
 from console.routes import Call, NoQuery, Page
 from rabbit.redelivery import Came, Redelivery
 from store.deadletters import Wanted
@@ -26,7 +27,6 @@ FILTERS: Final = ("reason", "origin", "user", "text")
 MOST_TRIED: Final = 500
 """A dry run asks for the oldest so many: it looks at each of them."""
 _FASTEST: Final = 100_000.0
-_LONGEST: Final = {"by": 100, "note": 1000}
 
 
 class GroupQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,14 +66,12 @@ class _Bulk:
 
     async def act(self, call: Call[NoQuery, None]) -> str | web.Response:
         """After it has begun the browser is sent to the page that tells how far it is: reloading begins nothing twice."""
-        form = {name: value for name, value in (await call.request.post()).items() if isinstance(value, str)}
+        form = await read_form(call.request)
         conditions = {name: form.get(name, "")[:500] for name in FILTERS}
         if (do := form.get("do")) == "stop":
             await self._runs.stop(form.get("run", ""))
             return _see(conditions, form.get("run", ""))
-        by, note, pace = _signed(form, "by"), _signed(form, "note"), _pace(form.get("per_second", ""))
-        if not by.strip():
-            raise bad("by", "your name is needed: it is kept with what you do")
+        (by, note), pace = signed(form), _pace(form.get("per_second", ""))
         if do == "trial":
             return await self._show(call, conditions, form=form, tried=await self._try(conditions))
         if do not in ("replay", "discard"):
@@ -138,13 +136,6 @@ def _shown(run: Run | None, *, trusted: bool) -> Run | None:
 def _see(conditions: Mapping[str, str], run: str) -> web.Response:
     query = urlencode({name: value for name, value in {**conditions, "run": run}.items() if value})
     return web.Response(status=303, headers={"Location": f"{PATH}?{query}"})
-
-
-def _signed(form: Mapping[str, str], name: str) -> str:
-    value = form.get(name, "")
-    if len(value) > _LONGEST[name]:
-        raise Problem(400, f"at most {_LONGEST[name]} characters", name)
-    return value
 
 
 def _pace(text: str) -> float | None:

@@ -13,14 +13,14 @@ from console import letters as views
 from console.access import unauthorized
 from console.pages.frame import Frame
 from console.pages.rendering import quoted
-from console.problems import Problem, bad, not_found
+from console.pages.signing import read_form, signed
+from console.problems import bad, not_found
 from console.routes import Call, NoQuery, Page
 from rabbit.redelivery import Redelivery
 from store.deadletters import MISSING, LetterHistory, Wanted
 from store.interfaces import Desk, LetterList
 
 PER_PAGE: Final = 50
-_LONGEST: Final = {"by": 100, "note": 1000}
 _DONE: Final = {
     "edited": "The edit is saved.",
     "replayed": "It was sent again.",
@@ -93,10 +93,8 @@ class _Pages:
     async def act(self, call: Call[NoQuery, None]) -> str | web.Response:
         """After a change the browser is sent to the letter's page, so that reloading it does nothing twice."""
         id = call.path["id"]
-        form = {name: value for name, value in (await call.request.post()).items() if isinstance(value, str)}
-        found, by, note = await self._found(id), _field(form, "by"), _field(form, "note")
-        if not by.strip():
-            raise bad("by", "your name is needed: it is kept with what you do")
+        form = await read_form(call.request)
+        found, (by, note) = await self._found(id), signed(form)
         match form.get("do"):
             case "trial":
                 return self._show(call, found, await self._tried(found, form), form)
@@ -142,13 +140,6 @@ class _Pages:
         if found is None:
             raise not_found(MISSING, "id")
         return found
-
-
-def _field(form: Mapping[str, str], name: str) -> str:
-    value = form.get(name, "")
-    if len(value) > _LONGEST[name]:
-        raise Problem(400, f"at most {_LONGEST[name]} characters", name)
-    return value
 
 
 def _draft(found: LetterHistory) -> str | None:

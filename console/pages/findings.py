@@ -9,7 +9,7 @@ import msgspec
 from activity.events import rfc3339
 from activity.names import DEAD_QUEUE
 from activity.pace import Reader
-from console.pages.rendering import clock, plural
+from console.pages.rendering import clock, plural, runs
 from console.pages.snapshot import Snapshot
 from rabbit.wiring import Wiring, missing
 
@@ -50,7 +50,14 @@ def verdict(snapshot: Snapshot) -> Verdict:
 def findings(snapshot: Snapshot) -> Iterator[Finding]:
     """All of them, in the order of the flow."""
     for name, problem in sorted(snapshot.problems.items()):
-        yield Finding("bad", f"{name} can't be asked", problem, "/brokers")
+        if name == "workers":  # it is so for a moment with each start and end of one
+            yield Finding("warn", "partitions are moving between the workers", problem, "/#workers")
+        else:
+            yield Finding("bad", f"{name} can't be asked", problem, "/brokers")
+    for share in snapshot.shares or ():
+        if share.worker in snapshot.away:
+            has = f"has partitions {runs(share.partitions)}; {snapshot.away[share.worker]}"
+            yield Finding("bad", f"worker {share.worker} is away", has, "/#workers")
     for reader in snapshot.readers or ():
         yield from _reader(reader)
     yield from _mail(snapshot)
@@ -102,5 +109,8 @@ def _books(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding("warn", f"{noun} wait for a person", reasons, "/dead-letters?state=open")
     if unknown := books.jobs.get("unknown", 0):
         yield Finding(
-            "warn", f"of {plural(unknown, 'mail')} nobody knows whether it was sent", "a person decides", "/jobs?state=unknown"
+            "warn",
+            f"of {plural(unknown, 'mail')} nobody knows whether it was sent",
+            "the mail server's log tells",
+            "/jobs?state=unknown",
         )

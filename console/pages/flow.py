@@ -86,19 +86,18 @@ def _boxes(snapshot: Snapshot) -> list[Box]:
 def _arrows(snapshot: Snapshot) -> list[Arrow]:
     sequencer, archiver, notifier, desk = (snapshot.reader(name) for name in ("sequencer", "archiver", "notifier", "desk"))
     busy = None if snapshot.mailers is None else sum(one.busy for one in snapshot.mailers)
-    queued = f"bulk {_queued(snapshot, BULK_QUEUE)} · urgent {_queued(snapshot, TRANSACTIONAL_QUEUE)}"
+    urgent, bulk = (_queued(snapshot, queue) for queue in (TRANSACTIONAL_QUEUE, BULK_QUEUE))
     return [
         Arrow("M165 67H246", _comes(sequencer), _lag(sequencer), 207, 58, level=_level(sequencer)),
         Arrow("M400 67H516", _comes(archiver), _lag(archiver), 458, 58, level=_level(archiver)),
         Arrow("M670 67H786", _reads(archiver), "rows", 728, 58),
         Arrow("M425 67V195H516", "", _lag(notifier), 436, 150, centred=False, level=_level(notifier)),
-        Arrow("M670 195H786", "jobs", "", 728, 186),
+        Arrow("M670 195H786", f"urgent {urgent}", f"bulk {bulk}", 728, 186),
         Arrow("M940 195H1016", plural(busy, "mail") if busy is not None else NOTHING, "in hand", 978, 186),
         Arrow("M325 94V296", "activity.dead", _lag(desk), 336, 226, centred=False, level=_level(desk)),
         Arrow("M815 222V262H425V327H404", f"{DEAD_QUEUE} {_queued(snapshot, DEAD_QUEUE)}", "", 560, 254),
         Arrow("M850 222V296", "", "", 0, 0),
         Arrow("M890 300V226", "try later", "", 900, 266, centred=False),
-        Arrow("", queued, "", 728, 236),
     ]
 
 
@@ -127,9 +126,13 @@ def _level(reader: Reader | None) -> Level:
 
 
 def _pool(snapshot: Snapshot) -> str:
+    """What fits into a box: that the mail server is away stands in its own."""
     if snapshot.mailers is None:
         return NOTHING
-    return f"{plural(len(snapshot.mailers), 'process')[:-1]}es" if len(snapshot.mailers) != 1 else snapshot.mailers[0].state
+    if len(snapshot.mailers) != 1:
+        return f"{len(snapshot.mailers)} processes"
+    (one,) = snapshot.mailers
+    return "waiting" if one.away_since is not None else one.state
 
 
 def _pool_level(snapshot: Snapshot) -> Level:

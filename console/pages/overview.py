@@ -1,5 +1,6 @@
 """`/`, `/live` and `/brokers`: the whole at a glance, as it changes, and what the brokers say."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -22,6 +23,8 @@ Change = Callable[[float], Awaitable[None]]
 """Returns when there is something new, or after so many seconds."""
 QUIET: Final = 15.0
 """Seconds after which the stream says something even if nothing changed: whoever went away is noticed by it."""
+CALM: Final = 1.0
+"""Seconds between two news at least: what changes together is told together."""
 _STREAM: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
@@ -41,6 +44,7 @@ def overview_pages(frame: Frame, look: Look, change: Change) -> list[Page]:
                 shown = render("overview_live.html", **_values(await look()))
                 await response.write(b"data: " + msgspec.json.encode(shown) + b"\n\n")
                 await change(QUIET)
+                await asyncio.sleep(CALM)
         return response
 
     async def brokers(call: Call[NoQuery, None]) -> str:

@@ -33,7 +33,7 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Arrow(msgspec.Struct, frozen=True):
-    """A line from an exchange to a queue. `label` stands at `x`, `y`."""
+    """A line from an exchange to a queue. `label` ends at `x`, `y`."""
 
     path: str
     label: str
@@ -110,7 +110,7 @@ def _arrow(line: Line, start: int, end: int) -> Arrow:
     if line.where == "broker":  # beside the declared one
         end += 12
     path = f"M290 {start}C400 {start} 380 {end} {_RIGHT - 4} {end}"
-    return Arrow(path, line.binding.label + _MARKS[line.where], 500, end - 5, _LEVELS[line.where])
+    return Arrow(path, line.binding.label + _MARKS[line.where], _RIGHT - 14, end - 5, _LEVELS[line.where])
 
 
 def _words(line: Line) -> str:

@@ -29,7 +29,10 @@ class Books(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """`problems`: by the name of who could not be asked. What is neither known nor a problem is still being asked."""
+    """`problems`: by the name of who could not be asked. What is neither known nor a problem is still being asked.
+
+    `waiting`: events at all workers; None: one of them is `away`, which has the problem by the worker's address.
+    """
 
     now: float
     readers: Sequence[Reader] | None = None
@@ -40,6 +43,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     books: Books | None = None
     shares: Sequence[Share] | None = None
     waiting: int | None = None
+    away: Mapping[str, str] = {}
     problems: Mapping[str, str] = {}
 
     def readers_of(self, topic: str) -> list[str]:

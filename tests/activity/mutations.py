@@ -25,6 +25,8 @@ USUAL: Final = [
     b'{"id":"1","source":"s","specversion":"1.0","type":"t","subject":"u-1","sequence":"1","dataschema":"x","partitionkey":1.5}',
 ]
 TOKENS: Final = [
+    *(b"\xf5\x80\x80\x80", b"[1;2]", b'{"a":1;"b":2}', b'{"a";1}', b"0000-01-01", b"9999-12-31", b"T24:00:00Z", b"T09:60:00Z"),
+    *(b"T09:30:60Z", b"+05:60", b'position":"1","x', b'verdict":"1","x', b'received":"1","x', b'1ID"'),
     *(bytes([number]) for number in range(256)),
     *(
         b'"id":"e-2",',

@@ -21,12 +21,15 @@ from activity.claims import (
     Over,
     Policy,
     answer,
+    decided,
     is_suspect,
     keeps_from_cancelling,
+    keeps_from_deciding,
     keeps_from_moving,
     keeps_from_replaying,
     may_settle,
     next_attempt,
+    outlived,
     state_after,
 )
 from activity.jobs import Job
@@ -200,6 +203,17 @@ class Mailers(RuleBasedStateMachine):
         if self.record is not None and keeps_from_replaying(self.record, self.now) is None:
             self.due, self.ended, self.shelf = self.now, False, self.record.attempt + 1
             self.record = JobRecord(JOB.id, "scheduled", self.record.attempt, "", 0.0, self.record.outcome, self.due)
+
+    @rule(outcome=st.sampled_from([Sent("it arrived"), Retry("again")]))
+    def a_person_decides(self, outcome: Sent | Retry) -> None:
+        if self.record is None or keeps_from_deciding(self.record) is not None:
+            return
+        self.record = decided(self.record, outcome, self.now)
+        self.highest = max(self.highest, self.record.attempt)
+        self.ended = isinstance(outcome, Sent)
+        assert self.ended == (self.record.state == "sent")
+        if not self.ended:
+            self.due, self.shelf = self.now, self.record.attempt + 1
 
     @precondition(lambda self: self.holders)
     @rule(data=st.data(), outcome=outcomes, dies=st.sampled_from(["before", "between", "no"]))
@@ -376,6 +390,14 @@ def test_a_job_that_ended_three_processes_is_dead(record: JobRecord | None, susp
             assert wanted == "go"
 
 
+@pytest.mark.parametrize(
+    ("record", "left"),
+    [(None, None), (suspected(0), None), (suspected(2), suspected(0)), (msgspec.structs.replace(sending(), suspected=2), None)],
+)
+def test_who_lives_clears_the_job(record: JobRecord | None, left: JobRecord | None) -> None:
+    assert outlived(record) == left
+
+
 def test_what_is_held_is_never_counted_as_a_killer() -> None:
     record = msgspec.structs.replace(sending(), abandoned=2)
     assert answer(record, Claim(JOB, 1, "b", 100.0), 60.0, "hold") == Over("unknown")
@@ -401,6 +423,32 @@ def test_what_a_person_may_still_want(
     assert keeps_from_cancelling(record, now) == cancel
     assert keeps_from_moving(record) == move
     assert keeps_from_replaying(record, now) == replay
+
+
+@pytest.mark.parametrize(
+    ("record", "keeps"),
+    [
+        (None, "the ledger knows of no attempt at it"),
+        (waiting(UNKNOWN), "it is waiting"),
+        (sending(), "it is sending"),
+        (ended("sent", Sent()), "it is sent"),
+        (ended("dead", DEAD), "it is dead"),
+        (ended("unknown", UNKNOWN), None),
+    ],
+)
+def test_only_what_is_unknown_is_decided(record: JobRecord | None, keeps: str | None) -> None:
+    assert keeps_from_deciding(record) == keeps
+
+
+@pytest.mark.parametrize("policy", ["resend", "hold"])
+def test_what_a_person_decides_counts_whatever_messages_are_left(policy: Policy) -> None:
+    arrived = decided(ended("unknown", UNKNOWN), Sent("it arrived"), 9.0)
+    again = decided(ended("unknown", UNKNOWN), Retry("again"), 9.0)
+    for attempt in (1, 2, 3, 4):
+        claim = Claim(JOB, attempt, "b", 60.0)
+        assert answer(arrived, claim, 9.0, policy) == Over("sent")
+        assert answer(again, claim, 8.0, policy) == Later(9.0)
+        assert answer(again, claim, 9.0, policy) == (Go(4) if attempt == 4 else Again(Retry("again"), 3))
 
 
 @pytest.mark.parametrize(("attempt", "wanted"), [(1, Over("dead")), (2, Over("dead")), (3, Go(3)), (7, Go(7))])

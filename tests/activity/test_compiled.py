@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from activity import order
@@ -166,7 +166,18 @@ STATES: Final = st.builds(
 )
 
 
+EDGES: Final = State(
+    128,
+    {
+        "s" * size: Source(due)
+        for size, due in zip((31, 32, 255, 256, 65535, 65536), (127, 128, 255, 256, 65535, 65536), strict=True)
+    },
+    duplicates=2**32,
+)
+
+
 @given(STATES, NUMBERS, st.floats(allow_nan=False))
+@example(EDGES, 7, 1.5)
 def test_a_state_is_read_and_written_as_by_the_other(state: State, offset: int, touched: float) -> None:
     hand = Compiled.opened(order.encode(state, offset, 1.0))
     assert (hand.known, hand.changed, hand.encoded()) == (offset, None, None)

@@ -36,7 +36,9 @@ def test_limits_are_read(text: str, expected: dict[str, Limit]) -> None:
         ("Ann <ann@shop.example>", "shop.example"),
         ('"a@b" <ann@shop.example.>', "shop.example"),
         ("ann@bücher.example", "xn--bcher-kva.example"),
+        ("ann@faß.example", "xn--fa-hia.example"),  # not fass.example, which is another's
         ("ann@" + "ü" * 100, ""),
+        ("ann@" + "a" * 300, ""),
         ("nobody", "nobody"),
     ],
 )

@@ -80,6 +80,8 @@ def changed(**changes: Any) -> bytes:
         ({"rule": "gone"}, "`rule`"),
         ({"class": "gone"}, "`class`"),
         ({"to": 1}, r"\$\.to"),
+        ({"id": "x" * 201}, r"length <= 200 - at `\$\.id`"),
+        ({"rule": "é" * 123}, r"255 bytes - at `\$\.rule`"),
         ({"class": "urgent"}, r"\$\.class"),
         ({"event": []}, r"\$\.event"),
         ({"attempts": 1}, "`attempts`"),
@@ -91,6 +93,12 @@ def changed(**changes: Any) -> bytes:
 def test_a_wrong_job_names_its_field(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=named):
         decode_job(changed(**changes))
+
+
+def test_names_as_long_as_stores_and_brokers_take_them() -> None:
+    longest = msgspec.structs.replace(JOB, id="\U0001f600" * 200, rule="é" * 122)
+    assert decode_job(encode_job(longest)) == longest
+    assert len(longest.key.encode()) == 255
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"id":"\xff"}', b'{"event":{"a":' + b"[" * 5000, b"null"])

@@ -15,6 +15,8 @@ from activity.settings import RetryKinds, Settings, duration, parse_settings, re
 KINDS = "connection=1s..1m; busy=500ms..1.5h"
 DOMAINS = "gmail.com=2,10/s; *=4"
 
+TRACES = "https://traces.example/trace/{trace_id}?uiEmbed=v0"
+
 EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_KAFKA_URL": ("kafka://k.example:9092", "kafka://k.example:9092"),
     "CHOPAR_RABBIT_URL": ("amqps://u:p@r.example/v", "amqps://u:p@r.example/v"),
@@ -28,6 +30,7 @@ EACH: dict[str, tuple[str, Any]] = {
     "CHOPAR_WEB_HOST": ("::1", "::1"),
     "CHOPAR_WEB_PORT": ("80", 80),
     "CHOPAR_WEB_URL": ("https://chopar.example:6066", "https://chopar.example:6066"),
+    "CHOPAR_TRACE_URL": (TRACES, TRACES),
     "CHOPAR_MAILER_PORT": ("6067", 6067),
     "CHOPAR_API_TOKEN": ("t", "t"),
     "CHOPAR_DATA_DIR": ("/var/lib/chopar", Path("/var/lib/chopar")),
@@ -93,6 +96,19 @@ def test_an_unknown_variable_is_named_with_those_there_are(name: str) -> None:
         ("STORE_URL", ["x.db", "mysql://db", "postgresql:///chopar"]),
         ("MAIL_FROM", ["Shop", "a@b@c", "Shop <a@b", "Shop\r\nBcc: <a@b>", "<>", "a b@c", "a@b\n"]),
         ("WEB_PORT", ["0", "65536", "-1", "1.5", "x", " 1", "1" * 30]),
+        (
+            "TRACE_URL",
+            [
+                "https://t.example/",
+                "javascript:{trace_id}",
+                "https:///{trace_id}",
+                "/{trace_id}",
+                "https://t.example/{trace_id}/{x}",
+                "https://t.example/{trace_id}{trace_id}",
+                "https://t.example/ {trace_id}",
+                "https://t.example/\n{trace_id}",
+            ],
+        ),
         ("PARTITIONS", ["0", "1025"]),
         ("MAIL_WORKERS", ["0", "65"]),
         ("MAX_ATTEMPTS", ["0", "101"]),

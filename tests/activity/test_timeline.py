@@ -13,7 +13,7 @@ from activity.events import decode_log, log_value
 from activity.jobs import JobState, job_id
 from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
-from activity.timeline import EventStory, Logged, event_stories, trace_id
+from activity.timeline import EventStory, Logged, event_stories
 from tests.activity.examples import value
 from tests.activity.test_rules import bulk, parsed, rule
 
@@ -161,26 +161,6 @@ def test_verdicts_in_words() -> None:
     assert story(logged()).says == "it is in the log, in its source's order"
     assert "came after the events" in story(logged(verdict="late")).says
     assert "it stands at 7 too" in story(replace(logged(9), repeats=7)).says
-
-
-@pytest.mark.parametrize(
-    ("traceparent", "found"),
-    [
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
-        (
-            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-will-be-like",
-            "4bf92f3577b34da6a3ce929d0e0e4736",
-        ),
-        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
-        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", None),
-        ("00-4bf9-00f067aa0ba902b7-01", None),
-        ("<script>", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_trace_ids_by_the_w3cs_words(traceparent: str | None, found: str | None) -> None:
-    assert trace_id(traceparent) == found
 
 
 # -- whatever there is -------------------------------------------------------------------------------------------------

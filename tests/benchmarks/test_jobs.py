@@ -140,7 +140,7 @@ def test_we_are_compared_with_the_best_of_each_round_that_was_checked() -> None:
 
 
 def test_the_report_says_what_is_missed() -> None:
-    results = Results(1)
+    results = Results()
     results.add(
         [
             run("chopar", 1, "consume", 10.0),

@@ -7,12 +7,16 @@ import subprocess
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are not among our dependencies, for this one use
 
 from activity.settings import parse_settings
 from brokers import compose
 from brokers.connected import is_connected
+from chopar.processes import process
+from rabbit.pool import FLUSH
+from streams.app import STOP_DEADLINE
 
 ROOT = compose.FILE.parent
 FILE = cast(dict[str, Any], yaml.safe_load(compose.FILE.read_text()))
@@ -50,6 +54,17 @@ def test_the_application_waits_for_healthy_services_and_has_valid_settings(name:
     )
     settings = parse_settings(SERVICES[name]["environment"])
     assert settings.kafka_url == "kafka://kafka:19092"
+
+
+@pytest.mark.parametrize("name", APP)
+def test_each_process_is_given_the_time_that_it_may_take_to_end(name: str, tmp_path: Path) -> None:
+    """By compose, which has 10 s in mind, and by `chopar up`: what is killed before is done again, or `unknown`."""
+    settings = parse_settings({**SERVICES[name]["environment"], "CHOPAR_DATA_DIR": str(tmp_path)})
+    takes = settings.smtp_timeout + 1.0 + FLUSH if name == "mailer" else STOP_DEADLINE
+    assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) > takes
+    assert process(name, settings).grace > takes
+    patient = msgspec.structs.replace(settings, smtp_timeout=600.0)
+    assert process("mailer", patient).grace > 600.0 + 1.0 + FLUSH
 
 
 def test_the_urls_and_images_that_we_use_are_those_of_the_file() -> None:

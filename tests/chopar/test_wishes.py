@@ -1,4 +1,4 @@
-"""`chopar jobs show`, `cancel`, `move`, `--scheduled` and `--follow`."""
+"""`chopar jobs show`, `cancel`, `move`, `decide`, `--scheduled` and `--follow`."""
 
 import asyncio
 import subprocess
@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from activity.claims import Claim
 from activity.jobs import Job
-from activity.outcomes import Retry, Sent
+from activity.outcomes import Retry, Sent, Unknown
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 from chopar.cli import cli
@@ -79,6 +79,30 @@ def test_scheduled_jobs_are_listed_the_next_one_first(folder: str) -> None:
     assert "due (UTC)" in table
     assert table.index("soon") < table.index("late")
     assert "scheduled 2" in table
+
+
+def test_what_is_unknown_is_decided_once_and_what_is_not_is_refused(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with open_store(f"sqlite:///{tmp_path / 'chopar.db'}") as store:
+            ledger = store.ledger("hold")
+            await ledger.claim([Claim(job("lost"), 1, "me", NOW + 60)], NOW)
+            await ledger.settle([Settlement(job("lost"), 1, "me", NOW, Unknown("no answer"))], NOW)
+
+    asyncio.run(fill())
+    again = chopar("jobs", "decide", "lost", "--again", "--by", "ann", data_dir=str(tmp_path))
+    assert (again.returncode, again.stderr.splitlines()) == (
+        1, ["chopar: job lost can't be decided: its event is not in the log, so the mail can't be made again"]
+    )  # fmt: skip
+    arrived = chopar(
+        "jobs", "decide", "lost", "no", "--arrived", "--by", "ann", "--note", "seen", "--json", data_dir=str(tmp_path)
+    )
+    assert arrived.returncode == 1
+    told = msgspec.json.decode(arrived.stdout)["jobs"]
+    assert [(one["id"], one["state"], one["problem"]) for one in told] == [
+        ("lost", "sent", None), ("no", None, "the ledger has not heard of it"),
+    ]  # fmt: skip
+    assert "ann says that it arrived: seen" in chopar("jobs", "show", "lost", "--json", data_dir=str(tmp_path)).stdout
+    assert "--arrived or --again" in chopar("jobs", "decide", "lost", data_dir=str(tmp_path)).stderr
 
 
 def test_what_waits_is_cancelled_and_what_does_not_is_refused(folder: str) -> None:

@@ -11,6 +11,7 @@ from activity import names
 from activity.events import decode_log
 from activity.jobs import encode_job
 from console.asyncapi import PATH, asyncapi_route, describe
+from rabbit.letters import first_letter
 from rabbit.lifecycle import Change
 from rabbit.topology import QUEUES
 from streams.topics import wanted
@@ -39,8 +40,15 @@ def test_what_is_written_is_what_is_described() -> None:
     assert payload(names.JOBS_EXCHANGE, encode_job(job)) == []
     assert payload(names.DEAD_QUEUE, encode_job(job)) == []
     assert payload(names.LIFECYCLE_EXCHANGE, msgspec.json.encode(Change("j", "r", "u", "sent", 1, 1.0))) == []
-    described = DOCUMENT["components"]["messages"]["refused"]["headers"]["properties"]
-    assert set(described) == {name for name, _ in headers}
+    in_trace = msgspec.structs.replace(job, traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    assert described("refused") == {"traceparent", *(name for name, _ in headers)}
+    assert described("job") == set(first_letter(in_trace).headers)
+    assert described("event") == described("logged") == {"traceparent"}
+
+
+def described(message: str) -> set[str]:
+    """The headers that it may have."""
+    return set(DOCUMENT["components"]["messages"][message]["headers"]["properties"])
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject", "specversion"])

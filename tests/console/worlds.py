@@ -32,13 +32,16 @@ RULES = parsed(
 
 
 class World:
-    """A log, a ledger, rules, and the state of the one user who has one; `broken`: neither rules nor table can be asked."""
+    """A log, a ledger, rules, and the state of the one user who has one.
+
+    `broken`: neither rules nor table can be asked. `since`: when his last event began to wait.
+    """
 
     def __init__(self, user: str = USER) -> None:
         self.user = user
         self.log, self.ledger = MemoryLog(), MemoryLedger("resend")
         self.letters = MemoryLetters(self.ledger)
-        self.broken = False
+        self.broken, self.since = False, 7.0
 
     def timelines(self) -> Timelines:
         return Timelines(self.log, self.ledger, self.letters, self._rules, self._state)
@@ -69,12 +72,13 @@ class World:
         assert (await self.log.append([entry])).new == 1
         return entry
 
-    async def attempted(self, entry: Entry, *outcomes: Outcome) -> Job:
-        """The first job that the rules make of `entry`, attempted so."""
+    async def attempted(self, entry: Entry, *outcomes: Outcome, at: float = 0.0) -> Job:
+        """The first job that the rules make of `entry`, attempted so, once a second from `at` on."""
         (job, *_), _ = RULES.jobs(decode_log(entry.event))
         for number, outcome in enumerate(outcomes, 1):
-            await self.ledger.claim([Claim(job, number, "m-1", 60.0 + number)], float(number))
-            await self.ledger.settle([Settlement(job, number, "m-1", float(number), outcome)], number + 0.5)
+            began = at + number
+            await self.ledger.claim([Claim(job, number, "m-1", began + 60.0)], began)
+            await self.ledger.settle([Settlement(job, number, "m-1", began, outcome)], began + 0.5)
         return job
 
     async def told(self) -> Job:
@@ -98,7 +102,7 @@ class World:
             return None
         state = State(3)
         for sequence in (1, 1, 3):
-            state, _ = order.advance(state, event(sequence, user=user), 7.0)
+            state, _ = order.advance(state, event(sequence, user=user), self.since)
         return view(user, 3, order.encode(state, 41), 5.0)
 
 

@@ -12,10 +12,10 @@ from typing import Final, NoReturn
 from activity.jobs import Job
 from activity.outcomes import Outcome, Sent
 from rabbit.consequences import Terms
+from rabbit.consumer import RabbitSource
 from rabbit.outage import Outage
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
-from rabbit.source import RabbitSource
 from rabbit.tasks import Permission, Tasks
 from store.opening import open_store
 from tests.rabbit.fakes import FakeListener

@@ -1,11 +1,12 @@
 """Addresses: what mail can be sent to, and that nothing else gets near a command."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from activity.domains import domain_of
 from activity.outcomes import Dead
-from rabbit.address import Address, address
+from rabbit.address import LONGEST, Address, address
 
 anything = st.text(st.characters(exclude_categories=[]), max_size=100)
 
@@ -27,6 +28,7 @@ anything = st.text(st.characters(exclude_categories=[]), max_size=100)
         ("Дмитрий <дмитрий@пример.example>", Address("дмитрий@xn--e1afmkfd.example", "Дмитрий")),
         (r'"Ann \"B\"  C" <ann@example.com>', Address("ann@example.com", 'Ann "B" C')),
         ('" <ann@example.com>', Address("ann@example.com", '"')),
+        (' "Ann"\u3000<ann@example.com> ', Address("ann@example.com", "Ann")),
     ],
 )
 def test_addresses(text: str, found: Address) -> None:
@@ -82,3 +84,31 @@ def test_whatever_the_address_no_command_can_be_added(text: str) -> None:
         assert found.domain.isascii()
         assert found.mailbox.isprintable()
         assert not set(found.mailbox) & set(' <>\r\n,;:"()[]\\')
+
+
+@pytest.mark.parametrize("text", ["a@b, c@d", "a@b,c@d", "a@b; c@d", "Ann <a@b>, Bob <c@d>"])
+def test_who_names_several_recipients_is_told_that_a_job_has_one(text: str) -> None:
+    found = address(text)
+    assert isinstance(found, Dead)
+    assert "a job has one recipient" in found.reply
+
+
+@pytest.mark.timeout(20)
+@given(st.text(st.sampled_from(' <>@."\\a\u0301ü'), min_size=1, max_size=4), st.text(st.sampled_from("x>@<"), max_size=1))
+@example(" ", "x")
+@example("\u0301", "@b")
+@example('"', "<a@b")
+@settings(deadline=None, max_examples=50)
+def test_an_address_as_long_as_an_event_holds_nobody_up(part: str, end: str) -> None:
+    """What a pattern may try in vain grows with a power of the length: these took minutes each."""
+    text = part * (256 * 1024 // len(part)) + end
+    assert isinstance(address(text), Dead)
+    assert isinstance(address(text[: LONGEST - 1] + end), Dead | Address)
+    assert len(domain_of(text)) <= 253
+
+
+@given(st.text("aäßÄ\u03c3ς.-xİ。", min_size=1, max_size=20))
+def test_a_domain_has_one_name_for_its_limit_and_for_the_mail_server(domain: str) -> None:
+    found = address(f"ann@{domain}")
+    if isinstance(found, Address):
+        assert domain_of(f"Ann <ann@{domain}>") == found.domain.lower()

@@ -77,6 +77,7 @@ def test_an_unknown_outcome_follows_the_policy() -> None:
 def test_the_last_attempt_is_spent() -> None:
     for attempt, wanted in ((3, Retry("451")), (4, Dead("spent", "451")), (5, Dead("spent", "451"))):
         assert settled(Retry("451"), attempt, TERMS) == wanted
+        assert settled(Retry("away", burn=False), attempt, TERMS) == Retry("away", burn=False)
     assert settled(Unknown("lost"), 4, TERMS) == Dead("spent", "unknown: lost")
     assert settled(Unknown("lost"), 4, Terms(max_attempts=4, policy="hold")) == Unknown("lost")
     assert settled(Sent("250"), 4, TERMS) == Sent("250")

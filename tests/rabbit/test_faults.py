@@ -13,9 +13,9 @@ from activity.names import JOBS_EXCHANGE
 from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 from rabbit import link, topology
+from rabbit.consumer import PREFETCH_PER_WORKER, QUEUES, RabbitSource
 from rabbit.letters import Letter
 from rabbit.publisher import Publisher
-from rabbit.source import PREFETCH_PER_WORKER, QUEUES, RabbitSource
 from rabbit.topology import Arguments
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job, make_jobs

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from rabbit.source import TURN, Delivery, Lane
+from rabbit.lane import TURN, Lane
+from rabbit.source import Delivery
 
 
 def delivery(number: int, *, bulk: bool = False) -> Delivery:

@@ -6,15 +6,17 @@ import logging
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from activity.claims import Claim
 from activity.errors import Unreachable
 from activity.jobs import Job
-from activity.names import DEAD_QUEUE, TRANSACTIONAL_QUEUE, delay_queue
+from activity.names import DEAD_QUEUE, LOST_HEADER, TRANSACTIONAL_QUEUE, delay_queue
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from rabbit import topology
 from rabbit.circuit import THRESHOLD
 from rabbit.consequences import SHORT
+from rabbit.letters import first_letter
 from rabbit.tasks import Permission
 from store.ledger import Settlement
 from tests.rabbit import broker
@@ -40,6 +42,23 @@ async def test_the_circuit_opens_and_closes_and_burns_no_attempt(url: str | None
     told = [record.message for record in caplog.records if "mail server" in record.message]
     assert len(told) == 2, told
     assert "is back after" in told[1]
+
+
+async def test_jobs_that_came_back_burn_no_attempt_either(url: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    """Their mailer was killed, and the next one finds the mail server away: each is noted down as begun, and killed nobody."""
+    jobs = make_jobs(30)
+    letters = [replace(letter := first_letter(job), headers={**letter.headers, LOST_HEADER: 1}) for job in jobs]
+    async with working(url, max_attempts=1) as works:
+        await works.inbox.stop()
+        await works.deliver(*letters)
+        async with asyncio.timeout(60):
+            while "mail server is away" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await works.inbox.start()
+        for job in jobs:
+            await works.until(job, "sent")
+        rows = await works.ledger.jobs(limit=100)
+    assert {(row.attempt, row.suspected) for row in rows} == {(1, 0)}
 
 
 async def test_a_server_that_takes_fewer_connections_slows_the_pool_and_burns_no_attempt() -> None:

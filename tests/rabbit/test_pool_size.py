@@ -1,6 +1,7 @@
 """A pool that is paused, resized and slowed down while it works."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,8 @@ import pytest
 from activity.jobs import Job
 from activity.names import BULK_QUEUE, TRANSACTIONAL_QUEUE
 from activity.outcomes import Outcome, Retry, Sent
-from rabbit.source import PREFETCH_PER_WORKER
+from activity.refusals import PATIENCE
+from rabbit.consumer import PREFETCH_PER_WORKER
 from rabbit.tasks import Permission
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job
@@ -199,6 +201,24 @@ async def test_one_that_bears_not_even_one_opens_the_circuit(url: str | None, ca
         await works.publish(*(make_job(number, task="full") for number in range(40)))
         await until(lambda: "the mail server is away" in caplog.text)
         assert works.pool.status().at_most == 1
+
+
+async def test_one_job_that_always_gets_421_comes_to_an_end_and_slows_nobody_for_good() -> None:
+    bad, others = make_job(1), itertools.count(2)
+    async with working(None, max_attempts=3, calm=0.5) as works:
+        works.inbox.when = "RCPT"
+        works.inbox.replies[bad.to] = ["421 4.7.0 try again later"] * 1000
+        await works.publish(bad)
+        while (found := await works.ledger.job(bad.id)) is None or found.job.state != "dead":
+            good = make_job(next(others))
+            await works.publish(good)
+            await works.until(good, "sent")
+        await works.publish(*(make_job(next(others)) for _ in range(20)))
+        await until(lambda: works.pool.status().at_most == 4)
+        (headers,) = await works.dead(1)
+    assert (headers["chopar-reason"], headers["chopar-attempt"]) == ("spent", 3)
+    assert len(works.inbox.replies[bad.to]) == 1000 - PATIENCE - 3
+    assert {row.attempt for row in await works.ledger.jobs(state="sent", limit=10_000)} == {1}
 
 
 async def test_a_421_of_the_mail_server_burns_no_attempt(url: str | None) -> None:

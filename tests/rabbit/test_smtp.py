@@ -181,7 +181,7 @@ async def test_a_server_that_takes_fewer_connections_burns_no_attempt_and_asks_f
         outcomes = await asyncio.gather(*first)
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Retry", "Retry", "Sent", "Sent"]
         refused = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
-        assert [(outcome.burn, outcome.slow, outcome.kind) for outcome in refused] == [(False, True, "busy")] * 2
+        assert [(outcome.burn, outcome.slow, outcome.kind) for outcome in refused] == [(False, True, "connection")] * 2
         assert await mailer.answers(), "asked on a connection there is: the server would not take another"
         assert inbox.turned_away == 2
         await mailer.close()

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aio_pika import Message
 from aio_pika.abc import AbstractChannel, HeadersType
+from aiormq import Channel
 
 from activity.jobs import decode_job
 from activity.names import BULK_QUEUE, JOBS_EXCHANGE, TRANSACTIONAL_QUEUE
@@ -14,8 +15,9 @@ from brokers.node import Node
 from brokers.rabbitmq import RabbitMQ
 from rabbit import topology
 from rabbit.channel import ChannelSource
+from rabbit.consumer import PREFETCH_PER_WORKER, QUEUES, RabbitSource
 from rabbit.publisher import JobPublisher, Publisher
-from rabbit.source import PREFETCH_PER_WORKER, QUEUES, Delivery, RabbitSource, Source
+from rabbit.source import Delivery, Source
 from tests.rabbit import broker
 from tests.rabbit.orders import make_job, make_jobs
 
@@ -181,13 +183,13 @@ async def test_a_consumer_that_is_gone_without_a_word_is_missed(
     rabbit: str, source: RabbitSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is in hand stays in hand, and the other queue's consumer does not come twice."""
-    monkeypatch.setattr("rabbit.source.LOOK", 0.3)
+    monkeypatch.setattr("rabbit.consumer.LOOK", 0.3)
     async with Publisher(rabbit) as publisher, broker.opened(rabbit) as channel:
         await publisher.publish([make_job(1)])
         in_hand = await take(source, 1)
         assert source._channel is not None
         async with asyncio.timeout(WITHIN):  # the first job may come before the other queue is consumed from
-            while not (found := [tag for queue, tag in source._consumers if queue.name == BULK_QUEUE]):  # noqa: ASYNC110
+            while not (found := [tag for queue, tag in source._consumers if queue == BULK_QUEUE]):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await (await source._channel.get_underlay_channel()).basic_cancel(found[0])
         await publisher.publish([make_job(2, job_class="bulk")])
@@ -200,6 +202,29 @@ async def test_a_consumer_that_is_gone_without_a_word_is_missed(
         async with asyncio.timeout(WITHIN):  # one that was cancelled counts until all that it has is acknowledged
             while await counts(channel) != [(1, 0), (1, 0)]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+
+
+async def test_a_channel_that_was_closed_on_our_side_is_replaced(
+    rabbit: str, source: RabbitSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiormq then ends a call that waits with an `Exception` of no class of its own."""
+    original, failures = Channel.basic_consume, list[Exception]()
+
+    async def closed(self: Channel, *given: Any, **named: Any) -> Any:
+        if not failures:
+            failures.append(Exception())
+            raise failures[0]
+        return await original(self, *given, **named)
+
+    async with Publisher(rabbit) as publisher:
+        await publisher.publish([make_job(1)])
+        await source.acknowledge(await take(source, 1))
+        monkeypatch.setattr(Channel, "basic_consume", closed)
+        await source.pause()
+        await source.resume()
+        await publisher.publish([make_job(2)])
+        assert ids(await take(source, 1)) == [make_job(2).id]
+    assert failures
 
 
 async def counts(channel: AbstractChannel) -> list[tuple[int | None, int | None]]:

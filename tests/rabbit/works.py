@@ -14,13 +14,13 @@ from activity.outcomes import Outcome
 from activity.throttle import CALM
 from rabbit.channel import ChannelSource
 from rabbit.consequences import Terms
+from rabbit.consumer import RabbitSource
 from rabbit.letters import Letter
 from rabbit.mail import email_task
 from rabbit.outage import Outage
 from rabbit.pool import Limits, Pool
 from rabbit.publisher import Publisher
 from rabbit.smtp import Mailer
-from rabbit.source import RabbitSource
 from rabbit.tasks import Tasks
 from rabbit.templates import Templates
 from tests.rabbit import broker

@@ -15,7 +15,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from activity.claims import Policy
-from store.interfaces import Claims, JobList, Log, Schedule, Wishes
+from store.interfaces import Claims, Decisions, JobList, Log, Schedule, Wishes
 from store.opening import Store, open_store
 from tests.store import server
 from tests.store.fakes import MemoryLedger, MemoryLog
@@ -24,7 +24,7 @@ from tests.store.fakes import MemoryLedger, MemoryLog
 GIVEN: Final = os.environ.pop("CHOPAR_TEST_POSTGRES_URL", "")
 
 
-class FullLedger(Claims, Wishes, Protocol):
+class FullLedger(Claims, Wishes, Decisions, Protocol):
     """All that changes the ledger."""
 
 

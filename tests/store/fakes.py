@@ -17,17 +17,20 @@ from activity.claims import (
     Over,
     Policy,
     answer,
+    decided,
     is_suspect,
     keeps_from_cancelling,
+    keeps_from_deciding,
     keeps_from_moving,
     keeps_from_replaying,
     may_settle,
     next_attempt,
+    outlived,
     state_after,
 )
 from activity.jobs import Job, JobState, encode_job
 from activity.ledger import AttemptRow, JobHistory, JobRow
-from activity.outcomes import Dead, Outcome, Unknown
+from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
 from activity.replay import Known
 from store.ledger import LEASE_OVER, Settlement
 from store.log import Appended, Difference, Entry
@@ -195,6 +198,10 @@ class MemoryLedger:
 
     def _settle(self, made: Settlement, now: float) -> bool:
         id, place, before = made.job.id, (made.job.id, made.attempt), self._records.get(made.job.id)
+        if isinstance(made.outcome, Retry) and not made.outcome.burn:
+            if (cleared := outlived(before)) is not None:
+                self._write(made.job, cleared, now)
+            return True
         if not may_settle(before, made.attempt, made.owner):
             return False
         begun = self._attempts.get(place) or AttemptRow(id, made.attempt, made.owner, made.started, None, None)
@@ -224,6 +231,20 @@ class MemoryLedger:
             self._records[id] = made
             self._rows[id] = replace(self._rows[id], state="scheduled", due=due, owner="", until=0.0, updated=now)
         return problem
+
+    async def decide(self, job: Job, outcome: Sent | Retry, by: str, now: float) -> str | None:
+        before = self._records.get(job.id)
+        problem = keeps_from_deciding(before)
+        if before is None or problem is not None:
+            return problem
+        made = decided(before, outcome, now)
+        self._attempts[job.id, made.attempt] = AttemptRow(job.id, made.attempt, by, now, now, outcome)
+        self._write(job, made, now)
+        self._rows[job.id] = replace(self._rows[job.id], reason=getattr(outcome, "reason", ""))
+        if isinstance(outcome, Retry):
+            self._shelf[job.id] = Due(job.id, made.attempt + 1, encode_job(job), job.job_class, job.rule, job.user, made.attempt)
+            self._rows[job.id] = replace(self._rows[job.id], **_facts(job))
+        return None
 
     def reopen(self, jobs: Sequence[Job], due: float, now: float, *, new: bool) -> str | None:
         wanted = [job for job in jobs if not (new and job.id in self._records)]

@@ -6,7 +6,7 @@ from typing import Protocol
 import pytest
 from msgspec.structs import replace
 
-from activity.claims import Claim, Go, Over
+from activity.claims import Claim, Go, Later, Over
 from activity.dead import UNSTORABLE, DeadLetter, DeskEntry
 from activity.jobs import decode_job
 from activity.outcomes import Dead, Sent
@@ -239,6 +239,18 @@ async def test_a_dead_job_gets_one_more_round_however_often_it_is_replayed(kept:
     await kept.desk.take([replace(LETTER, id="l-2")])
     assert await kept.desk.replay_jobs("l-2", [mended], "ann", "", due=35.0, now=35.0) == "it has ended: sent"
     assert (await kept.row("l-2")).state == "open"
+
+
+async def test_a_replayed_job_that_is_moved_keeps_its_new_round(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    await kept.ledger.settle([Settlement(job(), 3, "a", 4.0, Dead("spent"))], 5.0)
+    assert await kept.desk.replay_jobs("l-1", [job()], "ann", "", due=20.0, now=20.0) is None
+    await kept.schedule.take("s", 90.0, 21.0, 10)
+    await kept.schedule.published(["j-1"], "s", 22.0)
+    assert await kept.ledger.move("j-1", 50.0, 23.0) is None
+    assert await kept.ledger.claim([Claim(job(), 4, "a", 99.0, before=3)], 24.0) == [Later(50.0)]
+    (due,) = await kept.schedule.take("s", 90.0, 50.0, 10)
+    assert (due.attempt, due.before) == (4, 3)
 
 
 async def test_a_job_that_the_ledger_has_not_heard_of_is_kept_for_its_time(kept: Kept) -> None:

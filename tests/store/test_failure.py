@@ -5,12 +5,16 @@ import random
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+import store.connection
 from activity.claims import Answer, Claim, Go
 from activity.errors import Unreachable
 from activity.outcomes import Retry
@@ -25,16 +29,23 @@ from tests.store import server
 from tests.store.orders import entry, job
 
 
-async def test_a_full_disk_is_waited_out(sqlite_url: str) -> None:
+async def test_a_full_disk_is_waited_out(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_store(sqlite_url):
         pass
-    database = Database(parse_address(sqlite_url))
     pages = 0
 
     def bound(connection: sqlite3.Connection, _record: object) -> None:
         if pages:
             connection.execute(f"PRAGMA max_page_count = {pages}")
 
+    def connected(file: Path) -> sqlite3.Connection:
+        connection = connect(file)
+        bound(connection, None)
+        return connection
+
+    connect = store.connection._connected
+    monkeypatch.setattr("store.connection._connected", connected)
+    database = Database(parse_address(sqlite_url))
     event.listen(database.engine.sync_engine, "connect", bound)
     log = ActivityLog(database)
     await log.append([entry(1)])
@@ -72,6 +83,52 @@ async def test_a_writer_that_never_ends_is_an_outage(sqlite_url: str, monkeypatc
             await store.log.append([entry(1)])
         other.close()
         assert await store.log.append([entry(1)]) == Appended(1)
+
+
+async def test_the_ledger_waits_for_another_writer(sqlite_url: str) -> None:
+    async with open_store(sqlite_url) as store:
+        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(store.ledger("hold").claim([Claim(job(), 1, "a", 2.0)], 1.0))
+        assert (await store.jobs.counts())["sending"] == 0  # who reads does not wait
+        assert not waiting.done()
+        other.execute("COMMIT")
+        assert await waiting == [Go(1)]
+        other.close()
+
+
+async def test_a_writer_that_never_ends_is_an_outage_for_the_ledger_too(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.connection.BUSY_TIMEOUT", 0.05)
+    async with open_store(sqlite_url) as store:
+        ledger = store.ledger("hold")
+        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unreachable, match="database is locked"):
+            await ledger.claim([Claim(job(), 1, "a", 2.0)], 1.0)
+        other.close()
+        assert await ledger.claim([Claim(job(), 1, "a", 2.0)], 1.0) == [Go(1)]
+
+
+async def test_a_transaction_that_raises_leaves_nothing_and_harms_nothing(sqlite_url: str) -> None:
+    async with open_store(sqlite_url) as store:
+        ledger, good = store.ledger("hold"), Claim(job("j-2"), 1, "a", 2.0)
+        unknown_class = replace(good.job, id="j-1", task=cast(str, object()))
+        with pytest.raises(AttributeError):
+            await ledger.claim([good, Claim(unknown_class, 1, "a", 2.0)], 1.0)
+        assert await store.jobs.jobs() == []
+        assert await ledger.claim([good], 1.0) == [Go(1)]
+
+
+async def test_a_cancelled_turn_is_whole_or_not_there(store: Store) -> None:
+    seed, ledger = random.Random(7), store.ledger("hold")
+    for number in range(20):
+        claims = [Claim(job(f"j-{number}-{part}"), 1, "a", 1e9) for part in range(3)]
+        task = asyncio.create_task(ledger.claim(claims, 1.0))
+        await asyncio.wait({task}, timeout=seed.random() * 0.004)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await ledger.claim(claims, 1.0) == [Go(1)] * 3
+    assert (await store.jobs.counts())["sending"] == 60
 
 
 async def test_a_lost_connection_is_waited_out(postgres_url: str) -> None:

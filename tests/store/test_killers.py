@@ -65,6 +65,22 @@ async def test_a_word_from_its_worker_clears_a_job(kept: Kept) -> None:
     assert (await row(kept)).abandoned == 0
 
 
+async def test_who_comes_out_of_it_without_a_claim_clears_a_job_and_leaves_no_trace(kept: Kept) -> None:
+    """The far end was away, however often: that is neither an attempt nor a death."""
+    _, listed, _ = kept
+    away = Retry("away", burn=False)
+    assert await settle(kept, job("j-2"), away, 5.0), "also if the ledger has not heard of it"
+    for number in range(4):
+        assert await ask(kept, job(), 10.0 * number, f"o{number}", suspect=True) == Go(1)
+        assert (await row(kept)).suspected == 1
+        assert await settle(kept, job(), away, 10.0 * number + 1, f"o{number}")
+        assert ((await row(kept)).suspected, (await row(kept)).state) == (0, "waiting")
+    assert await listed.attempts("j-1") == []
+    assert await kept[0].claim([wish(job(), "b")], 50.0) == [Go(1)]
+    assert await settle(kept, job(), away, 51.0, "b")
+    assert (await row(kept)).state == "sending", "a claim is settled by what counts"
+
+
 async def test_asking_takes_nothing(kept: Kept) -> None:
     ledger, listed, _ = kept
     assert await ask(kept, job(), 10.0) == Go(1)

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from activity.claims import Again, Busy, Claim, Go, Over
+from activity.claims import Again, Busy, Claim, Go, Later, Over
 from activity.jobs import Job
 from activity.ledger import AttemptRow, JobRow
 from activity.outcomes import Dead, Outcome, Retry, Sent, Unknown
@@ -58,6 +58,16 @@ async def test_a_claim_and_its_end(make_ledger: MakeLedger) -> None:
     assert await listed.job("j-2") is None
     assert await ledger.claim([], 1.0) == []
     assert await ledger.settle([], 1.0) == []
+
+
+async def test_what_is_done_is_settled_before_what_is_next_is_claimed(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("resend")
+    assert await ledger.turn([], [wish("a")], 10.0) == ([], [Go(1)])
+    claims = [wish("b"), wish("b", of=job("j-2"))]
+    assert await ledger.turn([result("a", SENT), result("z", SENT)], claims, 11.0) == ([True, False], [Over("sent"), Go(1)])
+    found = [await listed.job(id) for id in ("j-1", "j-2")]
+    assert [one and (one.job.state, one.job.owner) for one in found] == [("sent", "a"), ("sending", "b")]
+    assert await ledger.turn([], [], 12.0) == ([], [])
 
 
 async def test_claims_for_one_job_are_decided_one_after_the_other(make_ledger: MakeLedger) -> None:
@@ -204,6 +214,29 @@ async def test_any_text_can_be_written(make_ledger: MakeLedger, words: str) -> N
     (row,) = await listed.attempts("j-1")
     assert isinstance(row.outcome, Dead)
     assert row.outcome.reason == "refused"
+
+
+async def test_a_person_decides_what_is_unknown_once(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("hold")
+    await ledger.claim([wish("a"), wish("a", of=job("j-2"))], 10.0)
+    await ledger.settle([result("a", UNKNOWN), result("a", UNKNOWN, of=job("j-2"))], 11.0)
+    arrived, again = Sent("ann says that it arrived"), Retry("ann has it sent again")
+    assert await ledger.decide(job("j-1"), arrived, "ann", 20.0) is None
+    assert await ledger.decide(job("j-2"), again, "ann", 21.0) is None
+    for id, state in (("j-1", "sent"), ("j-2", "scheduled")):
+        for outcome in (arrived, again):
+            assert await ledger.decide(job(id), outcome, "bob", 22.0) == f"it is {state}"
+    assert await ledger.decide(job("j-3"), arrived, "ann", 23.0) == "the ledger knows of no attempt at it"
+    assert await listed.job("j-3") is None
+    assert await listed.attempts("j-1") == [
+        AttemptRow("j-1", 1, "a", 10.0, 11.0, UNKNOWN),
+        AttemptRow("j-1", 2, "ann", 20.0, 20.0, arrived),
+    ]
+    assert await ledger.claim([wish("b"), wish("b", of=job("j-2"))], 20.5) == [Over("sent"), Later(21.0)]
+    assert await ledger.claim([wish("c", attempt=3, of=job("j-2"))], 22.0) == [Go(3)]
+    found = await listed.job("j-2")
+    assert found is not None
+    assert [(one.number, one.owner) for one in found.attempts] == [(1, "a"), (2, "ann"), (3, "c")]
 
 
 async def test_what_is_held_is_unknown_and_what_the_ledger_knows_stays(make_ledger: MakeLedger) -> None:

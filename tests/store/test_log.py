@@ -1,6 +1,7 @@
 """What `store.interfaces.Log` promises, on the fake, SQLite and Postgres."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 
 from store.interfaces import Log
 from store.log import Appended, Difference, Entry
+from store.opening import open_store
 from tests.store.orders import entry
 
 
@@ -144,3 +146,14 @@ async def test_a_comparison_says_what_an_append_would_do_and_does_nothing(log: L
     assert await log.append(entries) == Appended(len(wanted.missing), wanted.conflicts)
     assert await log.compare(entries) == Difference([], wanted.conflicts)
     assert await log.compare([]) == Difference([], [])
+
+
+@pytest.mark.parametrize("usual", [True, False])
+async def test_a_chunk_goes_in_one_way_or_the_other_never_in_half(tmp_path: Path, usual: bool) -> None:
+    """SQLite: what is all new is written in one go; else that was rolled back, and the careful way finds out which is."""
+    async with open_store(f"sqlite:///{tmp_path}/it.db") as store:
+        if not usual:
+            assert await store.log.append([entry(2)]) == Appended(1)
+        assert await store.log.append([entry(1), entry(2), entry(3)]) == Appended(3 if usual else 2)
+        assert [one.position for one in await store.log.read("u-1")] == [3, 2, 1]
+        assert await store.log.append([entry(4)]) == Appended(1), "it goes on after that"

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ class Asked:
         url = URL(self.url + "".join(f"/{quote(part, safe='')}" for part in path), encoded=True).with_query(query)
         async with self._session.get(url, headers={"Authorization": f"Bearer {token}"} if token else {}) as response:
             return response.status, await response.json(content_type=None)
+
+    async def page(self, path: str) -> str:
+        async with self._session.get(self.url + path, headers={"Accept": "text/html"}) as response:
+            return await response.text()
 
     async def settled(self, *path: str, **query: str) -> Any:
         """The answer, once partitions have stopped moving."""
@@ -92,7 +96,10 @@ async def test_any_worker_answers_for_all(kafka_url: str, tmp_path: Path) -> Non
         async with watched(first, users):
             async with ours.running(other):
                 owners = await both_tell(first, second, users, run)
-            # it was killed: its partitions are its own until the group has noticed
+                await until_told(first, lambda page: first.url in page and second.url in page and "is away" not in page)
+                other.kill()
+                # its partitions are its own until the group has noticed
+                await until_told(first, lambda page: f"worker {second.url} is away" in page or second.url not in page)
             status, page = await first.get("api", "tables", "users", limit="500")
             if status == 200:
                 assert {answer["worker"] for answer in page["workers"] if answer["problem"]} == {second.url}
@@ -102,6 +109,13 @@ async def test_any_worker_answers_for_all(kafka_url: str, tmp_path: Path) -> Non
             entry = await first.settled("api", "tables", "users", lost)
             assert (entry["worker"], entry["state"]["next_position"]) == (first.url, 4)
         assert [entry["user"] for entry in await pages(first, 500, run)] == sorted(users, key=str.encode)
+
+
+async def until_told(worker: Asked, right: Callable[[str], bool]) -> None:
+    """Until its overview is right."""
+    async with asyncio.timeout(120):
+        while not right(await worker.page("/")):  # noqa: ASYNC110  (another process tells it)
+            await asyncio.sleep(0.3)
 
 
 async def both_tell(first: Asked, second: Asked, users: list[str], run: str) -> dict[str, str]:

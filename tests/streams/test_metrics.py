@@ -41,6 +41,7 @@ def test_each_event_that_is_read_ends_somewhere_or_waits() -> None:
         table |= step.states
         metrics.count(0, step.counts)
     assert samples(metrics) == {
+        ("chopar_core_info", "python"): 1,
         ("chopar_events_read_total", "0"): 6,
         ("chopar_events_total", "0,logged"): 3,
         ("chopar_events_total", "0,duplicate"): 1,
@@ -58,6 +59,7 @@ def test_a_worker_that_took_a_partition_over_knows_what_waits_there() -> None:
     table = Table(work([record(2), record(3, offset=1), record(5, "u-2", offset=2)], Table()).states)
     assert order.peek(table[b"u-1"])[1] == 0.0
     assert samples(Metrics(cast(Users, OnePartition(table)), "python")) == {
+        ("chopar_core_info", "python"): 1,
         ("chopar_events_waiting", "0"): 3,
         ("chopar_events_waiting", "2"): 0,
     }

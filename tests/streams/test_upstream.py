@@ -17,6 +17,7 @@ from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer
+from mode.utils.queues import FlowControlEvent
 
 
 def test_the_versions_are_those_whose_faults_are_known() -> None:
@@ -43,6 +44,8 @@ def test_the_versions_are_those_whose_faults_are_known() -> None:
         (AIOKafkaConsumerThread._fetch_records, ["self", "consumer", "active_partitions", "timeout", "max_records"]),
         (AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"]),
         (AIOKafkaConsumerThread.on_partitions_assigned, ["self", "assigned", "generation_id"]),
+        (AIOKafkaConsumerThread.getmany, ["self", "active_partitions", "timeout"]),
+        (FlowControlEvent.is_active, ["self"]),
         (Producer._ensure_producer, ["self"]),
         (Producer._settings_extra, ["self"]),
         (GroupCoordinator._do_heartbeat, ["self"]),
@@ -66,6 +69,10 @@ def test_fields_that_are_read_or_written() -> None:
     source = inspect.getsource(BaseConsumer)
     for name in ("_read_offset", "_committed_offset", "_buffered_partitions", "_acked", "_acked_index", "_unacked_messages"):
         assert f"self.{name}" in source
+    drain = inspect.getsource(BaseConsumer._drain_messages)
+    assert "self.wait_first(\n" in drain, "what `Consumer._hand_over` does in its place"
+    assert "callback(message), self.suspend_flow.wait()" in drain
+    assert "set_read_offset(tp, offset)" in drain
     assert "table.persisted_offset(tp)" in inspect.getsource(Recovery._add), "a recovery begins where the table says"
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer), "read when it starts"
     assert "self.enable_web" in inspect.getsource(BootStrategy)

@@ -86,7 +86,12 @@ async def storm(run: Run, folder: Path, rabbit: Node[RabbitMQ]) -> Findings:
         findings.breaks("progress", f"not all was worked off within {run.patience:.0f} s")
     for surprise in fleet.surprises:
         findings.breaks("ends", surprise)
-    times = {"seconds under fire": round(began - started), "seconds to drain": round(took)}
+    seconds = began - started
+    times = {
+        "seconds under fire": round(seconds),
+        "jobs a second": round(len(traffic.given) / seconds),
+        "seconds to drain": round(took),
+    }
     findings.counts = {**fleet.struck, **fleet.exits, **times, **findings.counts}
     return findings
 

@@ -19,13 +19,14 @@ from console.pages.snapshot import Books, Snapshot
 from console.server import create_application
 from console.session import session_routes
 from console.tables import Share
+from rabbit.deciding import Deciding
 from rabbit.depths import Depth
 from rabbit.status import Status
 from rabbit.topology import QUEUES
 from rabbit.wiring import DECLARED
 from streams.lag import OURS
 from tests.console.serving import TOKEN
-from tests.console.worlds import World
+from tests.console.worlds import RULES, World
 from tests.rabbit.desks import MemoryDesk
 
 MAILER = Status(mailer="host/7", paused=False, away_since=None, workers=4, at_most=4, busy=2, held=0, put_off=0, ended=1234)
@@ -88,15 +89,20 @@ class Changing:
 
 @asynccontextmanager
 async def showing(
-    world: World | None = None, desk: MemoryDesk | None = None, snapshot: Snapshot | Changing = WELL, token: str | None = TOKEN
+    world: World | None = None,
+    desk: MemoryDesk | None = None,
+    snapshot: Snapshot | Changing = WELL,
+    token: str | None = TOKEN,
+    trace_url: str | None = None,
 ) -> AsyncIterator[Any]:
     """A client of all pages."""
     world, desk = world or World(), desk or MemoryDesk()
     seen = Changing(snapshot) if isinstance(snapshot, Snapshot) else snapshot
     access = Access(token)
-    runs = Runs()
-    parts = Pages(world.timelines(), world.ledger, desk.letters, desk.redelivery, seen.look, seen.change, runs)
-    application = create_application([*page_routes(parts, access), *session_routes(access)], access, problem_page)
+    runs, decider = Runs(), Deciding(world.ledger, world.log, world.ledger, lambda: RULES)
+    parts = (desk.redelivery, seen.look, seen.change, runs, decider, trace_url)
+    pages = Pages(world.timelines(), world.ledger, desk.letters, *parts)
+    application = create_application([*page_routes(pages, access), *session_routes(access)], access, problem_page)
     async with TestClient(TestServer(application), headers={"Accept": "text/html"}) as client:
         yield client
         await runs.close()

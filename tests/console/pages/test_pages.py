@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from activity.dead import DeadLetter
 from activity.ledger import AttemptRow, JobHistory
 from activity.names import DEAD_QUEUE
-from activity.outcomes import Dead
+from activity.outcomes import Dead, Unknown
 from console.pages.rendering import quoted, rate, runs
 from console.pages.snapshot import Snapshot
 from console.tables import Share
@@ -19,6 +19,7 @@ from tests.console.pages.showing import MAILER, WELL, Read, page, reader, showin
 from tests.console.serving import TOKEN, bearer
 from tests.console.worlds import ADDRESS, TRACE, USER, World
 from tests.rabbit.desks import MemoryDesk
+from tests.store.fakes import MemoryLedger
 
 SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 ID = 'x"><script>alert(1)</script>'
@@ -244,3 +245,47 @@ async def test_an_attempt_at_a_mail_is_masked_too() -> None:
             path = f"/jobs/{one.job.id}"
             assert ADDRESS not in (await page(client, path)).text
             assert ADDRESS in (await page(client, path, headers=bearer())).text
+
+
+async def test_a_mail_that_is_unknown_is_decided_by_form() -> None:
+    world = World()
+    world.ledger = MemoryLedger("hold")
+    job = await world.attempted(await world.logged(1), Unknown("lost"))
+    async with showing(world) as client:
+        path = f"/jobs/{job.id}"
+        hidden = await page(client, path)
+        assert "Message-ID begins with" in hidden.text
+        assert not hidden.all("textarea") + [one for one in hidden.all("button") if one.get("name") == "do"]
+        assert (await client.post(path, data={"do": "arrived", "by": "ann"})).status == 401
+        await desk_client_token(client)
+        check(await page(client, path))
+        for form, field in (({"do": "arrived", "by": ""}, "by"), ({"do": "shout", "by": "ann"}, "do")):
+            response = await client.post(path, data=form)
+            assert (response.status, f"({field})" in await response.text()) == (400, True)
+        response = await client.post(path, data={"do": "arrived", "by": SCRIPT, "note": SCRIPT})
+        read = Read(await response.text())
+        check(read)
+        assert f"{SCRIPT} says that it arrived: {SCRIPT}" in read.text
+        response = await client.post(path, data={"do": "again", "by": "ann"})
+        assert "can't be decided so: it is sent" in await response.text()
+        assert (await client.post("/jobs/none", data={"do": "again", "by": "ann"})).status == 404
+
+
+@pytest.mark.parametrize(
+    ("trace_url", "links"),
+    [
+        (None, []),
+        (
+            "https://traces.example/{trace_id}?a=\"'<script>",
+            ["https://traces.example/4bf92f3577b34da6a3ce929d0e0e4736?a=\"'<script>"],
+        ),
+    ],
+)
+async def test_a_trace_leads_to_where_traces_are_shown(trace_url: str | None, links: list[str]) -> None:
+    world = World()
+    await world.logged(1, traceparent=TRACE)
+    async with showing(world, trace_url=trace_url) as client:
+        read = await page(client, f"/users/{quoted(USER)}", headers=bearer())
+    assert [one["href"] for one in read.all("a") if str(one["href"]).startswith("https:")] == links
+    assert TRACE.split("-")[1] in read.text
+    assert read.all("script") == []
