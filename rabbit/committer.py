@@ -58,8 +58,7 @@ class Appointment(msgspec.Struct, frozen=True):
 class Finished(msgspec.Struct, frozen=True, eq=False):
     """A delivery that a worker is done with. `result` is what came of the attempt, or the answer that kept it from trying.
 
-    `noted`: the ledger has it as begun (`Claim.suspect`), and has to hear that it did not kill us. `written` is set when the
-    ledger has it.
+    `noted`: the ledger has it as begun (`Claim.suspect`), and has to hear of its end. `written` is set when it has.
     """
 
     delivery: Delivery
@@ -245,8 +244,7 @@ class Committer:
         return steps
 
     def _settlement(self, one: Finished, attempt: int) -> Settlement | None:
-        """What has to be written: nothing for a delivery without a job, an answer, or an attempt that does not count and that
-        nobody noted down."""
+        """What has to be written: nothing without a job, of an answer, of an attempt that does not count and is not noted."""
         if one.job is None or isinstance(one.result, Busy | Again | Later | Over | Appointment):
             return None
         if isinstance(one.result, Retry) and not one.result.burn and not one.noted:

@@ -73,7 +73,8 @@ class Claims(Protocol):
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """The answers, in the order of the claims, each as if made after the ones before it.
 
-        A job that gets a `Later` is kept here, byte for byte. A claim of a job that has ended is counted as a repeat of it.
+        A job that gets a `Later` is kept here, byte for byte. A claim of a job that has ended is counted as a repeat of it. A job
+        that the store can never hold gets `Again(Dead("unstorable"))`, and keeps none of the others out.
         """
 
     async def hold(self, jobs: Sequence[Job], reason: str, now: float) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, column
 from sqlalchemy.dialects import postgresql, sqlite
 
 from activity.claims import (
+    Again,
     Answer,
     Claim,
     JobRecord,
@@ -23,15 +24,19 @@ from activity.claims import (
     keeps_from_replaying,
 )
 from activity.jobs import Job
-from activity.outcomes import Retry, Sent
+from activity.outcomes import Dead, Retry, Sent
 from store.change import LEASE_OVER as LEASE_OVER
 from store.change import Change, Row, job_values, key
 from store.change import Settlement as Settlement
 from store.connection import Database
+from store.failure import is_about_data
 from store.jobs import read_outcome
 from store.schema import attempt as attempts
 from store.schema import job as jobs
 from store.statements import Statements
+
+UNSTORABLE: Final = "unstorable"
+"""The reason of a job that the database refuses, so that no attempt at it can be noted down."""
 
 
 class Ledger:
@@ -56,7 +61,21 @@ class Ledger:
             change.write(to)
             return taken, answers
 
-        return await self._database.write(work)
+        try:
+            return await self._database.write(work)
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            return await self._apart(settlements, claims, now)
+
+    async def _apart(
+        self, settlements: Sequence[Settlement], claims: Sequence[Claim], now: float
+    ) -> tuple[list[bool], list[Answer]]:
+        """One of them is nothing that the database can hold: each gets a transaction of its own."""
+        if len(settlements) + len(claims) > 1:
+            taken = [ok for one in settlements for ok in await self.settle([one], now)]
+            return taken, [got for one in claims for got in await self.claim([one], now)]
+        return [False] * len(settlements), [Again(Dead(UNSTORABLE, "the store can't hold it"), one.attempt) for one in claims]
 
     async def claim(self, claims: Sequence[Claim], now: float) -> list[Answer]:
         """See `Claims.claim`."""

@@ -15,18 +15,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import store.connection
-from activity.claims import Answer, Claim, Go
+from activity.claims import Again, Answer, Claim, Go
 from activity.errors import Unreachable
-from activity.outcomes import Retry
+from activity.outcomes import Dead, Retry, Sent
 from store.address import parse_address
 from store.connection import Database
 from store.failure import diagnose, is_about_data, translated
 from store.interfaces import Claims
-from store.ledger import Settlement
+from store.ledger import UNSTORABLE, Settlement
 from store.log import ActivityLog, Appended
 from store.opening import Store, open_store
 from tests.store import server
 from tests.store.orders import entry, job
+
+REFUSED = Dead(UNSTORABLE, "the store can't hold it")
 
 
 async def test_a_full_disk_is_waited_out(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +222,16 @@ async def test_what_is_too_long_for_an_index(postgres_url: str) -> None:
         assert await store.log.append([entry(1), odd, entry(3)]) == Appended(2, [odd])
         assert await store.ledger("hold").claim([Claim(job(user=long), 1, "a", 2.0)], 1.0) == [Go(1)]
         assert [row.user_id for row in await store.jobs.jobs()] == [long[:500]]
+        assert await store.ledger("hold").claim([Claim(job(long), 1, "a", 2.0)], 1.0) == [Again(REFUSED, 1)]
+
+
+async def test_a_job_that_can_not_be_held_keeps_no_other_out(store: Store) -> None:
+    ledger, huge = store.ledger("resend"), 2**70
+    claims = [Claim(job("j-1"), 1, "a", 9.0), Claim(job("j-2"), huge, "a", 9.0), Claim(job("j-3"), 1, "a", 9.0)]
+    assert await ledger.claim(claims, 1.0) == [Go(1), Again(REFUSED, huge), Go(1)]
+    settlements = [Settlement(job("j-2"), huge, "a", 1.0, Sent()), Settlement(job("j-1"), 1, "a", 1.0, Sent())]
+    assert await ledger.turn(settlements, [Claim(job("j-4"), 1, "a", 9.0)], 2.0) == ([False, True], [Go(1)])
+    assert {row.id: row.state for row in await store.jobs.jobs()} == {"j-1": "sent", "j-3": "sending", "j-4": "sending"}
 
 
 def test_what_no_database_says() -> None:
