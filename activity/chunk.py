@@ -26,15 +26,23 @@ class Chunk:
     whoever waits for a far end lets go, and the records are read again by the next owner.
     """
 
-    __slots__ = ("finished", "in_hand", "lost", "partition", "records", "started", "topic")
+    __slots__ = ("_size", "finished", "in_hand", "lost", "partition", "records", "started", "topic")
 
     def __init__(self, topic: str, partition: int, records: Sequence[Record]) -> None:
         self.topic, self.partition, self.records = topic, partition, list(records)
         self.started = self.in_hand = self.finished = self.lost = False
+        self._size = 0  # not known yet: most chunks are never joined
 
-    def extend(self, records: Sequence[Record]) -> None:
-        """Take in the records that follow, as long as the work on it has not begun."""
+    def joined(self, records: Sequence[Record], most: int, most_bytes: int) -> bool:
+        """Take in the records that follow, unless the work on it has begun, or it would have more records or bytes than that."""
+        if self.started or self.lost or len(self) + len(records) > most:
+            return False
+        size = (self._size or _size(self.records)) + _size(records)
+        if size > most_bytes:
+            return False
         self.records += records
+        self._size = size
+        return True
 
     def done(self) -> None:
         """Everything the records led to is confirmed: their offsets may be committed."""
@@ -49,3 +57,13 @@ class Chunk:
 
     def __repr__(self) -> str:
         return f"<Chunk {self.topic}/{self.partition}: {len(self.records)} records>"
+
+
+def _size(records: Sequence[Record]) -> int:
+    """Bytes of the records."""
+    size = 0
+    for record in records:
+        size += len(record.key or b"") + len(record.value or b"")
+        if record.headers:
+            size += sum(len(name) + len(held or b"") for name, held in record.headers)
+    return size

@@ -27,7 +27,12 @@ UNKNOWN: Final = "unknown"
 DELIVERY_LIMIT: Final = "delivery-limit"
 """The reason of a job that RabbitMQ handed out too often without ever hearing of it again."""
 
+UNSTORABLE: Final = "unstorable"
+"""The reason of a letter of which the store can hold the beginning only."""
+
 _ERROR: Final = names.ERROR_HEADER
+_LARGEST: Final = 2**31 - 1
+"""The largest partition and attempt there can be: to Kafka, to us and to Postgres."""
 _DEATHS: Final = "x-death"
 """RabbitMQ's own: where a message was dead-lettered before, the last time first."""
 
@@ -86,14 +91,16 @@ def from_topic(partition: int, record: Record) -> DeadLetter:
     headers = dict(record.headers)
     reason, problem = _text(headers.get(names.REASON_HEADER)) or UNKNOWN, _text(headers.get(f"{_ERROR}message"))
     topic, number, offset = (_text(headers.get(f"{_ERROR}{name}")) for name in ("topic", "partition", "offset"))
-    if topic not in (names.EVENTS, names.LOG) or _number(number) is None or _number(offset) is None:
+    place = _number(number, _LARGEST), _number(offset, 2**63 - 1)
+    if topic not in (names.EVENTS, names.LOG) or None in place:
         topic, number, offset = names.DEAD, str(partition), str(record.offset)
+        place = partition, record.offset
     return DeadLetter(
         id=identity("dead-letter", topic, number, offset, reason, problem),
         broker="kafka",
         origin=topic,
-        partition=_number(number),
-        offset=_number(offset),
+        partition=place[0],
+        offset=place[1],
         reason=reason,
         problem=problem,
         user=_text(record.key),
@@ -107,7 +114,8 @@ def from_topic(partition: int, record: Record) -> DeadLetter:
 def from_queue(body: bytes, headers: Mapping[str, Any], message_id: str, now: float) -> DeadLetter:
     """The letter that a message of `email.dead` is; `headers` as RabbitMQ's client gives them, of any type."""
     job, attempt, reason = (headers.get(name) for name in (names.JOB_HEADER, names.ATTEMPT_HEADER, names.REASON_HEADER))
-    by_us, known, number = reason is not None, _text(job), attempt if isinstance(attempt, int) else 0
+    number = attempt if type(attempt) is int and 0 <= attempt <= _LARGEST else 0
+    by_us, known = reason is not None and attempt in (None, number), _text(job)
     told = _text(reason) if by_us else DELIVERY_LIMIT if headers.get(_DEATHS) else UNKNOWN
     key = _text(headers.get(names.KEY_HEADER)) or _key_before(headers.get(_DEATHS))
     message = [message_id] if message_id else ["", body.decode("latin-1")]
@@ -125,6 +133,22 @@ def from_queue(body: bytes, headers: Mapping[str, Any], message_id: str, now: fl
         headers=[(name, _bytes(value)) for name, value in headers.items()],
         payload=body,
         first_seen=now,
+    )
+
+
+def in_part(letter: DeadLetter, room: int = 64 * 1024) -> DeadLetter:
+    """What any store can hold of a letter that it refused: its id, its origin, and the first `room` bytes of its payload."""
+    size = len(letter.payload or b"") + sum(len(name) + len(value or b"") for name, value in letter.headers)
+    place = "" if letter.partition is None else f"partition {letter.partition}, offset {letter.offset}; "
+    return DeadLetter(
+        id=letter.id,
+        broker=letter.broker,
+        origin=letter.origin,
+        reason=UNSTORABLE,
+        problem=f"the store could not hold all of it: {place}{letter.reason}: {letter.problem}"[:1000],
+        headers=[(names.CUT_HEADER, str(size).encode())],
+        payload=letter.payload and letter.payload[:room],
+        first_seen=letter.first_seen,
     )
 
 
@@ -158,5 +182,6 @@ def _shown(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+def _number(text: str, largest: int) -> int | None:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    return None if number is None or number > largest else number

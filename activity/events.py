@@ -158,8 +158,13 @@ def decode_log(value: bytes) -> LogRecord:
 
 
 def rfc3339(seconds: float) -> str:
-    """Unix seconds as an RFC 3339 time in UTC with milliseconds, `2026-01-31T09:30:00.125Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Unix seconds as an RFC 3339 time in UTC with milliseconds, `2026-01-31T09:30:00.125Z`; the year is between 1 and 9999."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
+"""Kafka takes any timestamp from who writes."""
 
 
 class _Attributes(msgspec.Struct, gc=False):

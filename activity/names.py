@@ -22,7 +22,7 @@ MOVED_HEADER: Final = "chopar-moved"
 """On an event that was sent again because it had no key or lay on another user's partition: `topic/partition/offset`."""
 REASON_HEADER: Final = "chopar-reason"
 CUT_HEADER: Final = "chopar-cut"
-"""On a dead letter that was too large to be kept whole: how many bytes key and value had."""
+"""On a dead letter that was too large to be kept whole: how many bytes it had, about ten more for each header."""
 ERROR_HEADER: Final = "__streams.errors."
 """Kafka Streams' own prefix (KIP-1034), followed by exception, message, topic, partition, offset."""
 

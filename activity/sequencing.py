@@ -5,7 +5,7 @@ partition of its user, because it had no key or its sender counted partitions in
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -22,8 +22,9 @@ Pair = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value and headers of a record to be sent."""
 
 
-LARGEST_DEAD: Final = 1024 * 1024
-"""The most bytes that key and value of a dead letter may have; of a larger one the first `CUT` of each are kept."""
+LARGEST_SENT: Final = 1024 * 1024
+"""The most bytes that a record may have, with its headers, which is sent on as it came: what came compressed may be larger
+than any topic takes. Of a larger dead letter the first `CUT` of key and value are kept, and headers that have no more."""
 CUT: Final = 64 * 1024
 
 
@@ -170,19 +171,18 @@ class _Work:
         self._out.log.append((user, log_value(event.raw, event.position, event.verdict, event.received)))
 
     def _refuse(self, record: Record, refused: Refused) -> None:
-        origin = (self._chunk.topic, self._chunk.partition, record.offset)
-        key, value = record.key, record.value
-        headers = dead_headers(record.headers, refused, *origin)
-        size = len(key or b"") + len(value or b"")
-        if size > LARGEST_DEAD:  # it came compressed, and would not fit as it is; it stands whole at its origin
-            key, value = (key or b"")[:CUT], (value or b"")[:CUT]
-            headers = [*dead_headers((), refused, *origin), (names.CUT_HEADER, str(size).encode())]
-        self._out.dead.append((key, value, headers))
+        self._out.dead.append(dead_letter(self._chunk, record, refused))
         self._count("dead")
 
     def _move(self, record: Record, user: bytes) -> None:
         origin = f"{self._chunk.topic}/{self._chunk.partition}/{record.offset}".encode()
         headers = [header for header in record.headers if header[0] != names.MOVED_HEADER]
+        if (size := _size(user, record.value, headers)) > LARGEST_SENT:
+            problem = (
+                f"it has {size:,} bytes with its headers; {LARGEST_SENT:,} is the limit of what is sent to its user's partition"
+            )
+            self._refuse(record, Refused("too-big", problem))
+            return
         target = self._partition_of(user)
         self._out.moved.setdefault(target, []).append((user, record.value, [*headers, (names.MOVED_HEADER, origin)]))
         self._count("moved")
@@ -193,6 +193,33 @@ class _Work:
 
 
 _OURS: Final = (names.ERROR_HEADER, names.REASON_HEADER)
+_FRAME: Final = 10
+"""Bytes that the lengths of a header take, at most."""
+_LONGEST: Final = 1000
+"""Characters of a problem: it may name what a stranger wrote."""
+
+
+def dead_letter(chunk: Chunk, record: Record, refused: Refused) -> Pair:
+    """What is sent to `activity.dead` for a record of `chunk`, cut if it would not fit; it stands whole where it came from."""
+    key, value, headers = record.key, record.value, record.headers
+    cut: list[tuple[str, bytes | None]] = []
+    if (size := _size(key, value, headers)) > LARGEST_SENT:
+        key, value, headers = key and key[:CUT], value and value[:CUT], list(_fitting(headers, CUT))
+        cut = [(names.CUT_HEADER, str(size).encode())]
+    return key, value, [*dead_headers(headers, refused, chunk.topic, chunk.partition, record.offset), *cut]
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes that a record has, at most."""
+    return len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(held or b"") + _FRAME for name, held in headers)
+
+
+def _fitting(headers: Headers, room: int) -> Iterator[tuple[str, bytes | None]]:
+    """Those of `headers` that fit into so many bytes; one that does not is passed over."""
+    for header in headers:
+        if (size := _size(None, None, [header])) <= room:
+            room -= size
+            yield header
 
 
 def dead_headers(headers: Headers, refused: Refused, topic: str, partition: int, offset: int) -> list[tuple[str, bytes | None]]:
@@ -202,7 +229,7 @@ def dead_headers(headers: Headers, refused: Refused, topic: str, partition: int,
         *(header for header in headers if not header[0].startswith(_OURS)),
         (names.REASON_HEADER, refused.reason.encode()),
         (f"{error}exception", b"Refused"),
-        (f"{error}message", refused.problem.encode("utf-8", "replace")),
+        (f"{error}message", refused.problem[:_LONGEST].encode("utf-8", "replace")),
         (f"{error}topic", topic.encode()),
         (f"{error}partition", str(partition).encode()),
         (f"{error}offset", str(offset).encode()),

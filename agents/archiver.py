@@ -9,7 +9,7 @@ from activity import names
 from activity.chunk import Chunk, Record
 from activity.errors import Unreachable
 from activity.events import LogRecord, Refused, decode_log
-from activity.sequencing import Pair, Step, dead_headers
+from activity.sequencing import Step, dead_letter
 from agents.patience import patiently
 from rabbit.failpoints import failpoint
 from store.log import Entry
@@ -40,7 +40,7 @@ async def archiver(chunk: Chunk, *, store: Store, outputs: Outputs) -> None:
     for record in chunk:
         entry = read_entry(chunk, record)
         if isinstance(entry, Refused):
-            step.dead.append(_dead(chunk, record, entry))
+            step.dead.append(dead_letter(chunk, record, entry))
         else:
             entries.append(entry)
     if step.dead:
@@ -61,12 +61,8 @@ def _contradictions(chunk: Chunk, entries: Sequence[Entry]) -> Step:
     step = Step()
     for record in chunk:
         if record.offset in offsets:
-            step.dead.append(_dead(chunk, record, refused))
+            step.dead.append(dead_letter(chunk, record, refused))
     return step
-
-
-def _dead(chunk: Chunk, record: Record, why: Refused) -> Pair:
-    return record.key, record.value, dead_headers(record.headers, why, chunk.topic, chunk.partition, record.offset)
 
 
 def read_entry(chunk: Chunk, record: Record) -> Entry | Refused:

@@ -10,7 +10,7 @@ from activity.chunk import Chunk, Record
 from activity.events import Refused, decode_log
 from activity.jobs import Job
 from activity.rules import Rules
-from activity.sequencing import Step, dead_headers
+from activity.sequencing import Step, dead_letter
 from agents.patience import patiently
 from rabbit.failpoints import failpoint
 
@@ -37,9 +37,7 @@ async def notifier(chunk: Chunk, *, rules: Rules, jobs: Jobs, outputs: Outputs) 
     for record in chunk:
         of_record, refused = read_jobs(record, rules)
         made += of_record
-        for why in refused:
-            origin = (chunk.topic, chunk.partition, record.offset)
-            step.dead.append((record.key, record.value, dead_headers(record.headers, why, *origin)))
+        step.dead += [dead_letter(chunk, record, why) for why in refused]
     if step.dead:
         await outputs.deliver(chunk, step)
     if made:

@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from activity.dead import DeadLetter, from_queue
 from activity.errors import Unreachable
 from activity.names import DEAD_QUEUE
+from rabbit.failpoints import failpoint
 from rabbit.link import BROKEN, Link, cancelled_from_outside, problem
 from rabbit.outage import Outage, wait
 from store.interfaces import Intake
@@ -82,10 +83,13 @@ class DeadIntake:
         return arrived
 
     async def _take(self, found: Sequence[AbstractIncomingMessage]) -> None:
+        failpoint("intake.taken")
         now = self._now()
         letters = [from_queue(message.body, message.headers, message.message_id or "", now) for message in found]
         await self._kept(letters)
+        failpoint("intake.kept")
         await found[-1].ack(multiple=True)
+        failpoint("intake.acknowledged")
 
     async def _kept(self, letters: Sequence[DeadLetter]) -> None:
         """Returns once the store has them."""

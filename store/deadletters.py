@@ -1,5 +1,6 @@
 """The dead letters of both brokers, and what people did with them. See `store.interfaces`: `Intake`, `LetterList`, `Desk`."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -8,13 +9,16 @@ from sqlalchemy import ColumnElement, Select, case, func, insert, or_, select, t
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activity.dead import ActionRow, DeadLetter, LetterState, What
+from activity.dead import ActionRow, DeadLetter, LetterState, What, in_part
 from activity.jobs import Job
 from store.change import plain
 from store.connection import Database
+from store.failure import is_about_data
 from store.ledger import Ledger
 from store.schema import dead_letter, desk_action
 from store.statements import Bound
+
+log = logging.getLogger(__name__)
 
 MISSING: Final = "there is no such dead letter"
 
@@ -69,6 +73,27 @@ class DeadLetters:
 
     async def take(self, letters: Sequence[DeadLetter]) -> None:
         """See `Intake.take`."""
+        try:
+            await self._take(letters)
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            for letter in letters:
+                await self._take_one(letter)
+
+    async def _take_one(self, letter: DeadLetter) -> None:
+        try:
+            await self._take([letter])
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            log.error(
+                "the store can hold a part only of dead letter %s, partition %s, offset %s of %s: %s",
+                *(letter.id, letter.partition, letter.offset, letter.origin, type(error).__name__),
+            )
+            await self._take([in_part(letter)])
+
+    async def _take(self, letters: Sequence[DeadLetter]) -> None:
         if letters:
             async with self._database.writing() as connection:
                 await connection.execute(_TAKES[connection.dialect.name], [_values(letter) for letter in letters])

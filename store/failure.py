@@ -37,6 +37,7 @@ _SQLSTATE: Final = {
     "53": "make room on the server's disk, or allow more connections",
     "55P03": "another program holds a lock for long",
     "25006": "the server only reads; name the primary",
+    "57014": "it takes too long to answer: is it overloaded, or its statement_timeout too short?",
     "57P": "is the server starting or stopping?",
     "58": "look after the server's disk",
 }

@@ -176,7 +176,10 @@ class Intake(Protocol):
     """Where dead letters are kept. Raises Unreachable while the store is away."""
 
     async def take(self, letters: Sequence[DeadLetter]) -> None:
-        """Returns once all are durable. May be repeated at will: what stands already stays as it is."""
+        """Returns once all are durable. May be repeated at will: what stands already stays as it is.
+
+        One that can't be held as it is keeps none of the others out: what can be held of it is (`activity.dead.in_part`).
+        """
 
 
 class LetterList(Protocol):

@@ -26,6 +26,8 @@ _GLANCE: Final = 0.02
 
 LARGEST_CHUNK: Final = 4_000
 """The most records that a chunk has: what one poll may give."""
+LARGEST_CHUNK_BYTES: Final = 2 * 1024 * 1024
+"""What a chunk may grow to while it waits for its agent."""
 
 
 class Consumer(driver.Consumer):
@@ -178,9 +180,8 @@ class Consumer(driver.Consumer):
         """
         inflight = self._inflight.get(tp)
         last = inflight[-1] if inflight else None
-        if last is None or last.chunk.started or last.chunk.lost or len(last.chunk) + len(batch) > LARGEST_CHUNK:
+        if last is None or not last.chunk.joined(batch, LARGEST_CHUNK, LARGEST_CHUNK_BYTES):
             return False
-        last.chunk.extend(batch)
         last.offset = self._read_offset[tp] = batch[-1].offset
         return True
 

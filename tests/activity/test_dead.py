@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity import names
-from activity.dead import DELIVERY_LIMIT, UNKNOWN, from_queue, from_topic
+from activity.dead import DELIVERY_LIMIT, UNKNOWN, UNSTORABLE, from_queue, from_topic, in_part
 from activity.events import Refused
 from activity.jobs import Job, encode_job
+from activity.redelivery import again
 from activity.sequencing import dead_headers
 
 JOB = Job(id="j-1", rule="welcome", job_class="bulk", user="u-1", to="a@b.example", template="t", event={})
@@ -59,6 +60,36 @@ def test_a_record_that_says_nothing_is_its_own_origin() -> None:
     for headers in (none, [*none, (topic, b"elsewhere")], [*none, (topic, b"activity.log")]):
         letter = from_topic(5, Record(key=None, headers=headers))
         assert (letter.origin, letter.partition, letter.offset, letter.reason, letter.user) == (names.DEAD, 5, 9, UNKNOWN, "")
+
+
+def placed(partition: bytes, offset: bytes = b"1") -> Record:
+    error = names.ERROR_HEADER
+    headers = [(f"{error}topic", b"activity.events"), (f"{error}partition", partition), (f"{error}offset", offset)]
+    return Record(headers=[(name, value) for name, value in headers])
+
+
+def test_a_place_that_kafka_can_not_have_is_none() -> None:
+    letter = from_topic(5, placed(b"2147483647", b"9223372036854775807"))
+    assert (letter.origin, letter.partition, letter.offset) == (names.EVENTS, 2**31 - 1, 2**63 - 1)
+    for strange in (placed(b"99999999999"), placed(b"2147483648"), placed(b"1", b"9223372036854775808")):
+        letter = from_topic(5, strange)
+        assert (letter.origin, letter.partition, letter.offset) == (names.DEAD, 5, 9)
+
+
+def test_an_attempt_that_nobody_counted_is_none_and_the_messages_are_told_apart() -> None:
+    for attempt in (2**40, 2**31, -1, True, "3"):
+        odd = OURS | {"chopar-attempt": attempt}
+        assert queued(odd).attempt == 0
+        assert len({queued(odd).id, queued(odd, "m-2").id, queued(odd | {"chopar-attempt": 0}).id}) == 3
+    assert queued(OURS | {"chopar-attempt": 2**31 - 1}).attempt == 2**31 - 1
+
+
+def test_of_a_letter_that_no_store_holds_its_beginning_is_kept_and_says_so() -> None:
+    whole = from_topic(5, refused())
+    kept = in_part(whole, room=1)
+    assert (kept.id, kept.origin, kept.payload, kept.reason) == (whole.id, whole.origin, b"{", UNSTORABLE)
+    assert "partition 2, offset 7; not-json: wrong" in kept.problem
+    assert isinstance(again(kept, None), Refused)
 
 
 _HEADER = st.tuples(st.sampled_from([*OURS, "chopar-reason", "__streams.errors.topic"]), st.none() | st.binary(max_size=30))

@@ -306,3 +306,9 @@ def test_times_are_exact_to_the_millisecond_until_2100(milliseconds: int) -> Non
     seconds, thousandths = divmod(milliseconds, 1000)
     day = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     assert rfc3339(milliseconds / 1000) == f"{day}.{thousandths:03}Z"
+
+
+def test_a_time_that_no_calendar_has_is_the_nearest_that_one_has() -> None:
+    """Who writes to Kafka gives any timestamp; the desk lists it all the same."""
+    assert rfc3339((2**63 - 1) / 1000) == "9999-12-31T23:59:59.000Z"
+    assert rfc3339(-(2**63) / 1000) == "0001-01-01T00:00:00.000Z"

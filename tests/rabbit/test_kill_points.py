@@ -22,7 +22,7 @@ from tests.rabbit.orders import make_job
 
 LAST_BYTE = "last-byte"
 """No place in the mailer but on the wire: the mail server has the whole mail and has not answered."""
-NAMED = [point for point in POINTS if point.startswith(("mailer.", "scheduler."))]
+NAMED = [point for point in POINTS if point.startswith(("mailer.", "intake.", "scheduler."))]
 JOBS = 40
 KINDS = ("some", "later", "some", "never", "later")
 MAX_ATTEMPTS = 5
@@ -82,7 +82,7 @@ async def test_one_mailer_after_the_other_is_killed(rabbit: str, tmp_path: Path)
     async with Sink(answer) as sink, Publisher(rabbit) as publisher:
         ours = Installation(tmp_path, "", rabbit, sink.url, CHOPAR_MAX_ATTEMPTS=str(MAX_ATTEMPTS), **settings)
         for part, point in enumerate([*NAMED, LAST_BYTE]):
-            passes = 1 if point.startswith("scheduler.") else 2  # it takes all that is due at once
+            passes = 2 if point.startswith("mailer.") else 1  # the others take all that is there at once
             failpoint = {} if point == LAST_BYTE else {"FAILPOINT": f"{point}:{passes}"}
             doomed = ours.process(MAILER, f"doomed-{part}", **failpoint)
             async with ours.running(doomed):

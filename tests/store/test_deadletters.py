@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from activity.claims import Claim, Go, Later, Over
-from activity.dead import DeadLetter, DeskEntry
+from activity.dead import UNSTORABLE, DeadLetter, DeskEntry
 from activity.jobs import decode_job
 from activity.outcomes import Dead, Sent
 from store.deadletters import MISSING, LetterGroup, LetterRow, Wanted
@@ -89,6 +89,24 @@ async def test_what_no_text_can_hold_is_kept_all_the_same(kept: Kept) -> None:
     await kept.desk.take([odd])
     found = await kept.row()
     assert (found.key, found.payload, found.headers) == (None, None, [])
+
+
+async def test_a_letter_that_the_store_can_not_hold_keeps_none_out_and_is_kept_in_part(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    letters = [LETTER, replace(LETTER, id="l-2", partition=2**70), replace(LETTER, id="l-3")]
+    for _ in range(2):
+        await store.letters.take(letters)
+    kept = {row.id: row for row in await store.letters.letters(Wanted())}
+    assert [(id, row.reason) for id, row in sorted(kept.items())] == [
+        ("l-1", "not-json"),
+        ("l-2", UNSTORABLE),
+        ("l-3", "not-json"),
+    ]
+    assert kept["l-2"].payload == LETTER.payload
+    assert str(2**70) in kept["l-2"].problem
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert "name" not in caplog.text, "what stands in a letter is in no log"
 
 
 async def test_letters_are_found_by_every_condition(kept: Kept) -> None:

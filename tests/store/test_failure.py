@@ -142,6 +142,25 @@ async def test_a_lost_connection_is_waited_out(postgres_url: str) -> None:
         assert await store.log.append([entry(2)]) == Appended(1)
 
 
+@pytest.mark.parametrize("setting", ["statement_timeout", "lock_timeout"])
+async def test_a_time_limit_of_the_server_is_an_outage(postgres_url: str, setting: str) -> None:
+    """As its administrator sets it, or who hosts it."""
+    database = Database(parse_address(postgres_url))
+
+    async def limited() -> None:
+        async with database.writing() as connection:
+            await connection.execute(text(f"SET LOCAL {setting} = 50"))
+            await connection.execute(text("LOCK TABLE one"))
+
+    async with database.writing() as other:
+        await other.execute(text("CREATE TABLE one ()"))
+    async with database.writing() as other:
+        await other.execute(text("LOCK TABLE one"))
+        with pytest.raises(Unreachable, match="CHOPAR_STORE_URL"):
+            await limited()
+    await database.close()
+
+
 async def test_a_server_that_goes_away_and_comes_back() -> None:
     programs = server.programs()
     if programs is None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import faust
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -134,6 +135,30 @@ async def test_the_topics_and_the_table_have_the_names_of_the_contract(settings:
     }
     assert cast(Users, app.tables["users"]).changelog_topic_name == names.USERS_CHANGELOG
     assert (app.conf.id, create_notify_app(settings).conf.id) == ("chopar", "chopar-notify")
+
+
+async def test_a_recovery_is_watched_from_the_start_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = asyncio.Event()
+
+    class Watch:
+        def __init__(self, app: App) -> None:
+            self.app = app
+
+        async def look(self) -> None:
+            looked.set()
+
+    async def nothing(self: faust.App) -> None:
+        """Faust's own start, which makes a consumer."""
+
+    monkeypatch.setattr("streams.app.RecoveryWatch", Watch)
+    monkeypatch.setattr(faust.App, "on_start", nothing)
+    app: Any = create_app(settings)
+    await app.on_start()
+    try:
+        await asyncio.wait_for(looked.wait(), 30)
+    finally:
+        app._stopped.set()
+        await asyncio.gather(*app._futures)
 
 
 @asynccontextmanager

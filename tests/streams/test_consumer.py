@@ -1,11 +1,11 @@
 """The consumer on a real Kafka: what is not done is not committed, and nothing is stepped over."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
-from faust.types import TP
+from faust.types import TP, StreamT
 
 from activity.chunk import Chunk
 from streams.consumer import Consumer
@@ -125,12 +125,30 @@ async def test_what_comes_while_a_recovery_ends_is_not_lost(kafka_url: str, monk
         await asyncio.sleep(2.0)  # the gap in which records came in
         return found
 
+    def one_at_a_time(work: Callable[[Chunk], Awaitable[None]]) -> Callable[[StreamT[Chunk]], Awaitable[None]]:
+        """An agent that leaves in the queue what it does not work on; `each_chunk` takes it out, mostly before the clearing."""
+
+        async def agent(stream: StreamT[Chunk]) -> None:
+            async for chunk in stream:
+                if not chunk.lost:
+                    chunk.started = True
+                    await work(chunk)
+
+        return agent
+
     monkeypatch.setattr(Consumer, "seek_to_committed", slow_seek)
+    monkeypatch.setattr("tests.streams.lab.each_chunk", one_at_a_time)
     lab = await Lab(kafka_url).create()
     await lab.send(values(1, 500))
     await lab.send(values(1, 200), topic=lab.changelog)
-    reader = Reader(pause=0.3)  # so that something is in the queue when it is cleared
-    async with lab.running(reader.work):
+    reader, recovered = Reader(), asyncio.Event()
+
+    async def held(chunk: Chunk) -> None:
+        await recovered.wait()  # so that something is in the queue when it is cleared
+        await reader.work(chunk)
+
+    async with lab.running(held):
+        recovered.set()
         await lab.send(values(501, 600))
         await eventually(reader.has(600))
     assert reader.values == list(range(1, 601))

@@ -80,11 +80,12 @@ async def test_the_store_and_rabbitmq_are_away(kafka_url: str, private_rabbitmq:
     assert log.count("the store is away") == log.count("the store is back") == 1, log
 
 
+@pytest.mark.parametrize("bound", ["LARGEST_CHUNK", "LARGEST_CHUNK_BYTES"])
 async def test_what_waits_for_an_agent_is_bounded_and_holds_up_no_other_partition(
-    kafka_url: str, monkeypatch: pytest.MonkeyPatch
+    kafka_url: str, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     """Fault H."""
-    monkeypatch.setattr(consumer, "LARGEST_CHUNK", 1)  # else what waits would go into one chunk
+    monkeypatch.setattr(consumer, bound, 1)  # else what waits would go into one chunk
     lab = await Lab(kafka_url).create()
     back, done = asyncio.Event(), list[int]()
 

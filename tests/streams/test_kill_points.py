@@ -15,13 +15,13 @@ from tests.rabbit.inbox import Inbox
 from tests.streams.test_outage import events
 
 COMMIT = [point for point in POINTS if point.startswith("consumer.")]
-OF_WORKER = [point for point in POINTS if point.startswith(("sequencer.", "archiver.", "producer."))] + COMMIT
+OF_WORKER = [point for point in POINTS if point.startswith(("sequencer.", "archiver.", "desk.", "producer."))] + COMMIT
 OF_NOTIFIER = [point for point in POINTS if point.startswith("notifier.")] + COMMIT
 
 
 def pass_of(point: str) -> str:
-    """At the second pass, where there is sure to be one: a commit may be for all at once."""
-    return f"{point}:{1 if point in COMMIT else 2}"
+    """At the second pass, where there is sure to be one: a commit may be for all at once, and there are few dead letters."""
+    return f"{point}:{1 if point in COMMIT or point.startswith('desk.') else 2}"
 
 
 async def killed_at(point: str, doomed: Process, ours: Installation, given: list[dict[str, Any]], kafka_url: str) -> None:
@@ -40,9 +40,13 @@ async def test_one_worker_after_the_other_is_killed(kafka_url: str, tmp_path: Pa
     users = {point: [f"{run}-{point}-{n}" for n in range(15)] for point in OF_WORKER}
     for point in OF_WORKER:
         doomed = ours.process(WORKER, f"doomed-{point}", FAILPOINT=pass_of(point))
-        await killed_at(point, doomed, ours, events(users[point], 1, 20), kafka_url)
+        refused = [{**event, "specversion": "0.3"} for event in events(users[point], 21, 21)]
+        await killed_at(point, doomed, ours, events(users[point], 1, 20) + refused, kafka_url)
+    letters = "select count(*) from dead_letter where user_id like ?"
     async with ours.running(ours.worker):
         await ours.until(lambda: ours.stored(f"{run}-") == 300 * len(OF_WORKER), "all events stored")
+        await ours.until(lambda: ours.rows(letters, f"{run}-%")[0][0] >= 15 * len(OF_WORKER), "all dead letters kept")
+    assert ours.rows(letters, f"{run}-%")[0][0] == 15 * len(OF_WORKER), "each once"
     log = await read_log(kafka_url, {user for of_point in users.values() for user in of_point})
     assert len(log) == 15 * len(OF_WORKER)
     for user, records in log.items():

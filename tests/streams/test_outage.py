@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from activity import names
 from brokers.kafka import Kafka
 from brokers.node import Node
 from streams import outage as outages
 from streams.exits import TEMPFAIL
 from streams.outage import KafkaOutage
 from tests.installation import Installation, read_log, send
-from tests.processes import WORKER
 
 
 def events(users: list[str], first: int, last: int) -> list[dict[str, Any]]:
@@ -112,19 +113,39 @@ async def test_a_worker_whose_states_hang_leaves_before_its_partitions_move(kafk
 
 @pytest.mark.timeout(400)
 async def test_a_worker_that_was_paused_leaves_and_writes_nothing_more(kafka_url: str, tmp_path: Path) -> None:
-    """Its partitions are another's when it wakes; what it still had to send would overwrite newer states."""
+    """Its partitions are another's when it wakes; the states that it had in hand would go over newer ones."""
     run = f"z{uuid.uuid4().hex[:8]}"
     users = [f"{run}-{n}" for n in range(40)]
+    block = tmp_path / "block"
     ours = Installation(tmp_path, kafka_url)
-    other = ours.process(WORKER, "other")
-    async with ours.running(ours.worker, other):
-        sending = asyncio.create_task(send(kafka_url, events(users, 1, 200), rate=250))
-        await asyncio.sleep(5.0)
+    other = ours.process((sys.executable, "-m", "tests.streams.blocked_worker"), "other", BLOCK=str(block))
+    async with ours.running(other):
+        await send(kafka_url, events(users, 1, 20), rate=10_000)
+        await ours.until(lambda: ours.stored(f"{run}-") == 800, "the first events stored")
+        block.touch()
+        await send(kafka_url, events(users, 21, 40), rate=10_000)
+        await ours.until(lambda: ours.stored(f"{run}-") > 800, "it has states in hand")  # an event is logged, then its state
         other.signal(signal.SIGSTOP)
-        await asyncio.sleep(16.0)  # longer than the session
+        async with ours.running(ours.worker):
+            await ours.until(lambda: ours.stored(f"{run}-") == 1600, "the rest stored by its successor")
+            assert await asyncio.to_thread(ours.worker.stop) == 0
+        written = await ends(kafka_url)
+        block.unlink()
         other.signal(signal.SIGCONT)
         assert await asyncio.to_thread(other.wait) == TEMPFAIL
-        await sending
-        await ours.until(lambda: ours.stored(f"{run}-") == 8000, "all events stored")
+        assert await ends(kafka_url) == written
     for user, records in (await read_log(kafka_url, set(users))).items():
-        assert sorted(set(records)) == [(n, f"{user}-{n}") for n in range(1, 201)]
+        assert sorted(set(records)) == [(n, f"{user}-{n}") for n in range(1, 41)]
+
+
+async def ends(kafka_url: str) -> dict[TopicPartition, int]:
+    """Where the log and the states end."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url.removeprefix("kafka://"))
+    await consumer.start()
+    try:
+        found: dict[TopicPartition, int] = await consumer.end_offsets(
+            [TopicPartition(topic, n) for topic in (names.LOG, names.USERS_CHANGELOG) for n in range(8)]
+        )
+        return found
+    finally:
+        await consumer.stop()

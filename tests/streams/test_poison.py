@@ -4,9 +4,8 @@ import struct
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.record.util import calc_crc32c
 
@@ -19,7 +18,16 @@ CRC_AT, AFTER_CRC = 17, 21
 NAME, BROKEN = b"HEADERNAME", b"\xff\xfeADERNAME"
 
 
-async def send_raw(kafka_url: str, user: str, value: bytes, *, compression: str | None = None, broken: bool = False) -> None:
+async def send_raw(
+    kafka_url: str,
+    user: str,
+    value: bytes,
+    *,
+    key: bool = True,
+    compression: str | None = None,
+    headers: Sequence[tuple[str, bytes]] = (),
+    broken: bool = False,
+) -> None:
     """One record to the user's partition; `broken`: with a header whose name is no UTF-8."""
     producer = AIOKafkaProducer(
         bootstrap_servers=kafka_url.removeprefix("kafka://"), compression_type=compression, max_request_size=10**8
@@ -27,8 +35,8 @@ async def send_raw(kafka_url: str, user: str, value: bytes, *, compression: str 
     await producer.start()
     try:
         batch = producer.create_batch()
-        headers = [(NAME.decode(), b"x")] if broken else []
-        batch.append(key=user.encode(), value=value, timestamp=None, headers=headers)
+        headers = [(NAME.decode(), b"x")] if broken else list(headers)
+        batch.append(key=user.encode() if key else None, value=value, timestamp=None, headers=headers)
         if broken:
             raw = bytearray(batch._build())
             at = raw.index(NAME)
@@ -41,7 +49,7 @@ async def send_raw(kafka_url: str, user: str, value: bytes, *, compression: str 
 
 
 async def dead_of(kafka_url: str, user: str) -> Sequence[Any]:
-    """The user's records on `activity.dead`."""
+    """The records of the user's partition of `activity.dead`."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka_url.removeprefix("kafka://"), auto_offset_reset="earliest", max_partition_fetch_bytes=4_000_000
     )
@@ -53,38 +61,50 @@ async def dead_of(kafka_url: str, user: str) -> Sequence[Any]:
         found: list[Any] = []
         while await consumer.position(tp) < end:
             for batch in (await consumer.getmany(timeout_ms=500)).values():
-                found += [record for record in batch if record.key == user.encode()]
+                found += batch
         return found
     finally:
         await consumer.stop()
 
 
-@pytest.mark.parametrize(
-    ("value", "options", "reason", "kept"),
-    [
-        (b'"' + b"x" * 3_000_000 + b'"', {"compression": "gzip"}, b"too-big", 64 * 1024),
-        (b"x" * (2 * 1024 * 1024 - 150), {}, b"too-big", 64 * 1024),
-        (b"junk", {"broken": True}, b"not-json", 4),
-    ],
-    ids=["compressed to fit", "at the topic's limit", "a header name that is no UTF-8"],
-)
-async def test_it_is_put_away_and_those_behind_it_are_stored(
-    kafka_url: str, tmp_path: Path, value: bytes, options: dict[str, Any], reason: bytes, kept: int
-) -> None:
+GZIP: Final = {"compression": "gzip"}
+TRACE: Final = [("trace", b"x" * 3_000_000), ("mark", b"m")]
+POISON: Final[list[tuple[bytes, dict[str, Any], bytes, int]]] = [
+    # value, how it is sent; reason, bytes of it that are kept
+    (b'"' + b"x" * 3_000_000 + b'"', GZIP, b"too-big", 64 * 1024),
+    (b"x" * (2 * 1024 * 1024 - 150), {}, b"too-big", 64 * 1024),
+    (b"junk", {"broken": True}, b"not-json", 4),
+    (b"JUNK", {**GZIP, "headers": TRACE}, b"not-json", 4),
+    (
+        b'{"specversion":"1.0","id":"1","source":"/web","type":"t","subject":"away"}',
+        {**GZIP, "key": False, "headers": TRACE},
+        b"too-big",
+        74,
+    ),
+]
+
+
+async def test_it_is_put_away_and_those_behind_it_are_stored(kafka_url: str, tmp_path: Path) -> None:
+    """What is compressed to fit, what is at the topic's limit, a header name that is no UTF-8, headers that fit nowhere else:
+    in a dead letter, and in an event that has to go to its user's partition."""
     user = f"p{uuid.uuid4().hex[:8]}"
     ours = Installation(tmp_path, kafka_url)
     async with ours.running(ours.worker):
-        await send_raw(kafka_url, user, value, **options)
+        for value, options, _, _ in POISON:
+            await send_raw(kafka_url, user, value, **options)
         await send(kafka_url, events([user], 1, 9), rate=10_000)
         await ours.until(lambda: ours.stored(user) == 9, "those behind it stored")
         assert ours.worker.running
-    (record,) = await dead_of(kafka_url, user)
-    headers = dict(record.headers)
-    assert headers["chopar-reason"] == reason
-    assert record.value == value[:kept]
-    assert (names.CUT_HEADER in headers) == (len(value) > kept)
-    if options.get("broken"):
-        assert headers["\\xff\\xfeADERNAME"] == b"x"
+    found = (await dead_of(kafka_url, user))[-len(POISON) :]
+    for record, (value, options, reason, kept) in zip(found, POISON, strict=True):
+        headers = dict(record.headers)
+        assert headers["chopar-reason"] == reason
+        assert record.key == (user.encode() if options.get("key", True) else None)
+        assert record.value == value[:kept]
+        assert (names.CUT_HEADER in headers) == (len(value) > kept or "headers" in options)
+        assert ("trace" in headers, headers.get("mark")) == (False, b"m" if "headers" in options else None)
+        if options.get("broken"):
+            assert headers["\\xff\\xfeADERNAME"] == b"x"
 
 
 async def test_an_event_with_such_a_header_is_an_event(kafka_url: str, tmp_path: Path) -> None:

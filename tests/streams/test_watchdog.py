@@ -1,12 +1,17 @@
 """Fault C: recovery that stalls."""
 
+import asyncio
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
+from faust.types import TP
 
+from activity.chunk import Chunk
 from streams import watchdog
 from streams.exits import TEMPFAIL
 from streams.watchdog import RecoveryWatch
+from tests.streams.lab import Lab
 
 
 class Left(Exception):
@@ -101,3 +106,20 @@ async def test_an_outage_is_no_stall(clock: list[float]) -> None:
     clock[0] += 31.0
     with pytest.raises(Left):
         await watch.look()
+
+
+async def test_a_nudge_has_a_real_consumer_read_again_from_where_faust_counts(kafka_url: str) -> None:
+    lab = await Lab(kafka_url).create()
+    read: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def work(chunk: Chunk) -> None:
+        for record in chunk:
+            read.put_nowait(record.value)
+        chunk.done()
+
+    async with lab.running(work) as app, asyncio.timeout(60):
+        await lab.send([b"0", b"1", b"2"])
+        assert [await read.get() for _ in range(3)] == [b"0", b"1", b"2"]
+        left, offsets = {TP(lab.topic, 0): 2, TP(lab.topic, 1): 0}, {TP(lab.topic, 0): 1, TP(lab.topic, 1): 7}
+        await RecoveryWatch(app)._nudge(SimpleNamespace(active_remaining=lambda: left, active_offsets=offsets))
+        assert [await read.get() for _ in range(2)] == [b"1", b"2"]
