@@ -26,6 +26,8 @@ UNKNOWN: Final = "unknown"
 """The reason of a letter that has none: somebody else wrote it."""
 DELIVERY_LIMIT: Final = "delivery-limit"
 """The reason of a job that RabbitMQ handed out too often without ever hearing of it again."""
+MOST_TOLD: Final = 500
+"""Characters of a problem that are kept: it may quote a header's name, which may be a MiB."""
 
 UNSTORABLE: Final = "unstorable"
 """The reason of a letter of which the store can hold the beginning only."""
@@ -102,7 +104,7 @@ def from_topic(partition: int, record: Record) -> DeadLetter:
         partition=place[0],
         offset=place[1],
         reason=reason,
-        problem=problem,
+        problem=problem[:MOST_TOLD],
         user=_text(record.key),
         key=record.key,
         headers=list(record.headers),
@@ -127,7 +129,7 @@ def from_queue(body: bytes, headers: Mapping[str, Any], message_id: str, now: fl
         job=known,
         attempt=number,
         reason=told,
-        problem=_text(headers.get(names.REPLY_HEADER)),
+        problem=_text(headers.get(names.REPLY_HEADER))[:MOST_TOLD],
         user=_user(body),
         key=key.encode(),
         headers=[(name, _bytes(value)) for name, value in headers.items()],

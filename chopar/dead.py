@@ -12,7 +12,7 @@ from chopar.filters import wanted_of, with_state
 from chopar.terminal import cell, fitting, moment, out, printable, table, write_json
 
 if TYPE_CHECKING:
-    from store.deadletters import LetterGroup, LetterHistory, LetterRow, Wanted
+    from store.deadletters import LetterGroup, LetterHistory, LetterSummary, Wanted
 
 STYLES = {"open": "yellow", "replayed": "green", "discarded": "dim"}
 FACTS = ("id", "state", "reason", "problem", "origin", "partition", "offset", "job", "attempt", "user", "first_seen", "changed")
@@ -76,7 +76,7 @@ for command in (list_letters, show, edit, replay, discard, undo):
     dead.add_command(command)
 
 
-async def read_all(wanted: "Wanted", limit: int, after: str | None) -> tuple[list["LetterGroup"], list["LetterRow"]]:
+async def read_all(wanted: "Wanted", limit: int, after: str | None) -> tuple[list["LetterGroup"], list["LetterSummary"]]:
     """The groups of all wanted letters, and a page of them."""
     async with desk_store() as (_, store):
         return await store.letters.groups(wanted), await store.letters.letters(wanted, limit=limit, after=after)
@@ -91,7 +91,7 @@ async def read_one(id: str) -> "LetterHistory":
     return found
 
 
-def show_all(groups: list["LetterGroup"], letters: list["LetterRow"]) -> None:
+def show_all(groups: list["LetterGroup"], letters: list["LetterSummary"]) -> None:
     """Tables for people."""
     columns = ("reason", "origin", "open", "replayed", "discarded", "first (UTC)", "last (UTC)")
     rows = []

@@ -9,7 +9,6 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
 
 from activity.errors import ChoparError
 from activity.settings import Settings
@@ -19,7 +18,7 @@ from chopar.terminal import cell, out, printable, say, write_json
 if TYPE_CHECKING:
     from activity.redelivery import Again
     from rabbit.redelivery import Came, Redelivery
-    from store.deadletters import LetterRow, Wanted
+    from store.deadletters import Wanted
     from store.opening import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -175,10 +174,10 @@ async def _edit(id: str, payload: bytes | None, by: str, note: str, *, original:
         for line in changes:
             out().print(cell(line, wrap=True))
         edited = None if payload is None else compact(payload)
-        if (problem := await store.letters.edit(id, edited, by, note, time.time())) is not None:
+        if (problem := await store.letters.edit(id, edited, by, note, time.time(), found.newest)) is not None:
             say(f"chopar: letter {printable(id)} can't be edited: {problem}")
             return 1
-        _tell_trial(await _came(replays, msgspec.structs.replace(letter, edited=edited)), as_json=False)
+        _tell_trial(await replays.outlook(id), as_json=False)
     return 0
 
 
@@ -194,22 +193,20 @@ def _in_editor(text: bytes) -> bytes | None:
 async def _dry_run(ids: Sequence[str], wanted: "Wanted", as_json: bool) -> int:
     refused = 0
     async with redelivery() as (replays, store):
-        async for letter in _chosen(replays, store, ids, wanted):
-            came = await _came(replays, letter)
+        async for came in replays.outlooks(_chosen(replays, store, ids, wanted)):
             refused += came.problem is not None
             _tell_trial(came, as_json=as_json)
     return 1 if refused else 0
 
 
-async def _chosen(replays: "Redelivery", store: "Store", ids: Sequence[str], wanted: "Wanted") -> AsyncIterator["LetterRow"]:
+async def _chosen(replays: "Redelivery", store: "Store", ids: Sequence[str], wanted: "Wanted") -> AsyncIterator[str]:
     if not ids:
-        async for letter in replays.open(wanted):
-            yield letter
+        async for id in replays.open(wanted):
+            yield id
     for id in ids:
-        found = await store.letters.letter(id)
-        if found is None:
+        if await store.letters.letter(id) is None:
             raise ChoparError(f"there is no dead letter {printable(id)}")
-        yield found.letter
+        yield id
 
 
 async def _replay(ids: Sequence[str], by: str, note: str, per_second: float | None, wanted: "Wanted", as_json: bool) -> int:
@@ -226,16 +223,6 @@ async def _replay(ids: Sequence[str], by: str, note: str, per_second: float | No
     if not as_json:
         say(f"replayed {replayed:,}" + (f", {refused:,} not" if refused else ""))
     return 1 if refused else 0
-
-
-async def _came(replays: "Redelivery", letter: "LetterRow") -> "Came":
-    from activity.events import Refused
-    from rabbit.redelivery import Came
-
-    trial = await replays.trial(letter)
-    return (
-        Came(letter.id, f"{trial.reason}: {trial.problem}") if isinstance(trial, Refused) else Came(letter.id, None, trial.notes)
-    )
 
 
 def _tell_trial(came: "Came", *, as_json: bool) -> None:

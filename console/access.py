@@ -46,7 +46,7 @@ class Access:
         if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
             raise Problem(403, "another site may not send this", "Sec-Fetch-Site")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        if origin is not None and _place(origin) != request.host.lower():
             raise Problem(403, "another site may not send this", "Origin")
 
     def is_trusted(self, request: web.Request) -> bool:
@@ -90,6 +90,14 @@ class Access:
 def unauthorized(detail: str, challenge: str = 'Bearer realm="chopar"') -> Problem:
     """The token is needed."""
     return Problem(401, detail, "Authorization", {"WWW-Authenticate": challenge})
+
+
+def _place(origin: str) -> str:
+    """Host and port of an origin; empty: it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _host_name(host: str) -> str:

@@ -1,6 +1,8 @@
 """`/api/dead-letters`: what was refused or can't be sent, from both brokers; repaired, replayed, discarded."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from time import time
 from typing import Annotated, Any
@@ -9,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from activity.dead import LetterState
-from activity.errors import Unreachable
+from activity.errors import ChoparError
 from activity.redelivery import compact
 from console import letters as views
 from console.access import unauthorized
@@ -17,8 +19,10 @@ from console.letters import GroupView, LetterLine, LetterView, Verdict
 from console.problems import Problem, bad, not_found
 from console.routes import Call, Endpoint, Limit, NoQuery
 from rabbit.redelivery import Came, Redelivery
-from store.deadletters import MISSING, LetterHistory, LetterRow, Wanted
+from store.deadletters import MISSING, LetterHistory, Wanted
 from store.interfaces import Desk, LetterList
+
+log = logging.getLogger(__name__)
 
 Name = Annotated[str, msgspec.Meta(max_length=500)]
 Text = Annotated[
@@ -67,11 +71,13 @@ class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`payload` is sent in place of the original; null takes an edit back."""
+    """`payload` is sent in place of the original; null takes an edit back. `seen`: how many `actions` the letter had when you
+    looked at it; if it has more by now, the edit is refused."""
 
     payload: str | None
     by: Operator = "api"
     note: Note = ""
+    seen: Annotated[float, msgspec.Meta(ge=0, multiple_of=1)] | None = None
 
 
 class Replays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,19 +171,29 @@ class _Acting:
         open_ = self._redelivery.open(Wanted(None, wish.reason, wish.origin, wish.user, wish.text, wish.since))
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(call.request)
-        came = self._tried(open_) if wish.dry_run else self._redelivery.replay_all(open_, wish.by, wish.note, wish.per_second)
-        try:
-            async for one in came:
-                await response.write(_line(one))
-        except Unreachable as error:  # the answer has begun: its status can't say so any more
-            await response.write(_line(Came("", str(error))))
-        await response.write_eof()
+        with suppress(ConnectionResetError):  # its client has gone
+            await self._tell(response, self._came(open_, wish))
+            await response.write_eof()
         return response
 
-    async def _tried(self, letters: AsyncIterator[LetterRow]) -> AsyncIterator[Came]:
-        async for letter in letters:
-            verdict = views.verdict(await self._redelivery.trial(letter))
-            yield Came(letter.id, verdict.problem, verdict.notes)
+    async def _tell(self, response: web.StreamResponse, came: AsyncGenerator[Came]) -> None:
+        """The answer has begun: its status can't say any more that it ends too early."""
+        try:
+            async with aclosing(came):
+                async for one in came:
+                    await response.write(_line(one))
+        except ConnectionResetError:
+            raise
+        except ChoparError as error:
+            await response.write(_line(Came("", str(error))))
+        except Exception:
+            log.exception("a replay of many letters ended")
+            await response.write(_line(Came("", "this is a fault of ours; the log of the worker says more")))
+
+    def _came(self, ids: AsyncIterator[str], wish: Replays) -> AsyncGenerator[Came]:
+        if wish.dry_run:
+            return self._redelivery.outlooks(ids)
+        return self._redelivery.replay_all(ids, wish.by, wish.note, wish.per_second)
 
     async def discard(self, call: Call[NoQuery, Signed]) -> LetterView:
         return await self._do(call, self._desk.discard)
@@ -188,7 +204,7 @@ class _Acting:
     async def edit(self, call: Call[NoQuery, Edit]) -> LetterView:
         id, body = call.path["id"], call.body
         payload = None if body.payload is None else compact(body.payload.encode())
-        _refuse(await self._desk.edit(id, payload, body.by, body.note, time()))
+        _refuse(await self._desk.edit(id, payload, body.by, body.note, time(), None if body.seen is None else int(body.seen)))
         return views.letter(await _found(self._letters, id))
 
     async def _do(self, call: Call[NoQuery, Signed], act: Act) -> LetterView:

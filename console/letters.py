@@ -9,8 +9,8 @@ from activity.dead import ActionRow, Broker, LetterState
 from activity.events import Refused, rfc3339
 from activity.letters import ActionStory, action_story
 from activity.redelivery import Trial, difference, draft
-from console.masking import mask_text
-from store.deadletters import LetterGroup, LetterHistory, LetterRow
+from console.masking import mask_problem, mask_text
+from store.deadletters import LetterGroup, LetterHistory, LetterSummary
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,17 +88,17 @@ def group(found: LetterGroup) -> GroupView:
     return GroupView(found.reason, found.origin, found.open, found.replayed, found.discarded, *times)
 
 
-def line(letter: LetterRow, *, shown: bool = True) -> LetterLine:
+def line(letter: LetterSummary, *, shown: bool = True) -> LetterLine:
     """A letter in a list; who is not shown sees no addresses."""
     return LetterLine(
         letter.id,
         letter.state,
         letter.reason,
-        letter.problem if shown else mask_text(letter.problem),
+        letter.problem if shown else mask_problem(letter.reason, letter.problem),
         letter.origin,
         letter.user,
         letter.job,
-        letter.edited is not None,
+        letter.edited,
         rfc3339(letter.first_seen),
         rfc3339(letter.changed),
     )
@@ -112,7 +112,7 @@ def letter(found: LetterHistory, *, shown: bool = True) -> LetterView:
         state=row.state,
         broker=row.broker,
         reason=row.reason,
-        problem=row.problem if shown else mask_text(row.problem),
+        problem=row.problem if shown else mask_problem(row.reason, row.problem),
         origin=row.origin,
         partition=row.partition,
         offset=row.offset,
@@ -144,8 +144,8 @@ def verdict(trial: Trial) -> Verdict:
 
 
 def masked_actions(actions: Sequence[ActionStory]) -> list[ActionStory]:
-    """Without addresses in the notes."""
-    return [msgspec.structs.replace(one, note=mask_text(one.note)) for one in actions]
+    """Without addresses in the notes and the names."""
+    return [msgspec.structs.replace(one, by=mask_text(one.by), note=mask_text(one.note)) for one in actions]
 
 
 def _actions(found: Sequence[ActionRow], *, shown: bool) -> list[ActionStory]:

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from console.access import Access
+from console.forms import read_form
 from console.problems import Problem, bad
 from console.routes import Call, NoQuery, Page
 
@@ -16,24 +17,24 @@ def session_routes(access: Access) -> list[Page]:
     """`POST /session` with the form fields `token` and `back` (a path), and `POST /session/end` with `back`."""
 
     async def begin(call: Call[NoQuery, None]) -> web.Response:
-        form = await call.request.post()
-        if not access.is_token(str(form.get(FIELD, ""))):
+        form = await read_form(call.request)
+        if not access.is_token(form.get(FIELD, "")):
             raise Problem(403, "the token is wrong", FIELD)
         response = _to(form.get(BACK))
         access.open_session(call.request, response)
         return response
 
     async def end(call: Call[NoQuery, None]) -> web.Response:
-        response = _to((await call.request.post()).get(BACK))
+        response = _to((await read_form(call.request)).get(BACK))
         access.close_session(response)
         return response
 
     return [Page("/session", begin, method="POST"), Page("/session/end", end, method="POST")]
 
 
-def _to(back: object) -> web.Response:
+def _to(back: str | None) -> web.Response:
     """A redirection to a page of ours, and never to another site."""
-    path = str(back or "/")
+    path = back or "/"
     if not path.startswith("/") or path[1:2] in ("/", "\\") or not path.isprintable():
         raise bad(BACK, "a path of this site was expected")
     return web.Response(status=303, headers={"Location": path})

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from math import inf, nextafter
-from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -18,7 +17,7 @@ from activity.timeline import EventStory, JobStory, Logged, RuleStory, Timeline,
 from console.activity import Part, read_page, seconds
 from console.cursors import read_cursor, write_cursor
 from console.letters import masked_actions
-from console.masking import mask_address, mask_text
+from console.masking import HIDDEN_WHY, mask_address, mask_problem, mask_text
 from console.problems import Problem
 from console.routes import Call, Cursor, Endpoint
 from store.interfaces import JobList, Log, UserLetters
@@ -108,7 +107,8 @@ def shown_to(timeline: Timeline, *, trusted: bool) -> UserTimeline:
 
 def _masked(entry: EventStory | LetterStory) -> EventStory | LetterStory:
     if isinstance(entry, LetterStory):
-        return replace(entry, problem=mask_text(entry.problem), actions=masked_actions(entry.actions))
+        problem = mask_problem(entry.reason, entry.problem)
+        return replace(entry, says=mask_text(entry.says), problem=problem, actions=masked_actions(entry.actions))
     return replace(entry, data=msgspec.Raw(b"null"), rules=[_masked_rule(rule) for rule in entry.rules])
 
 
@@ -116,10 +116,6 @@ def _masked_rule(rule: RuleStory) -> RuleStory:
     if rule.job is not None:
         return replace(rule, why=mask_text(rule.why), job=_masked_job(rule.job))
     return replace(rule, why=HIDDEN_WHY) if rule.matches else rule
-
-
-HIDDEN_WHY: Final = "something in the event's data keeps it from making a job; the token shows what"
-"""The reason may quote the data."""
 
 
 def _masked_job(job: JobStory) -> JobStory:

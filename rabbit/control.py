@@ -35,6 +35,7 @@ NEXT_ANSWER: Final = 1.0
 """Seconds to wait for the first answer, and after each for another: nobody knows how many mailers run."""
 TIMEOUT: Final = 10.0
 MOST_WORKERS: Final = 64
+NOT_UNDERSTOOD: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -115,7 +116,7 @@ class Control:
     async def _hear(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
         try:
             order = _orders.decode(message.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_UNDERSTOOD as error:
             logger.warning("an order was not understood (%s)", problem(error))
             return
         async with self._obeying:
@@ -173,7 +174,10 @@ async def _answers(heard: asyncio.Queue[AbstractIncomingMessage]) -> list[Status
     try:
         while True:
             message = await asyncio.wait_for(heard.get(), NEXT_ANSWER if answers else FIRST_ANSWER)
-            answers.append(_statuses.decode(message.body))
+            try:
+                answers.append(_statuses.decode(message.body))
+            except NOT_UNDERSTOOD as error:  # of a mailer of another version
+                logger.warning("an answer was not understood (%s)", problem(error))
     except TimeoutError:
         return answers
 

@@ -2,16 +2,18 @@
 
 an event   send (confirmed) ──▶ marked. Killed in between it is open still, and sent again: the sequencer drops the second
 a job      the ledger gives it another round and the letter is marked, in one transaction; a mailer publishes it
+
+Each letter is read when its turn comes; if somebody does something with it after that, it is not marked, and they are told.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 import msgspec
 
-from activity import redelivery
+from activity import names, redelivery
 from activity.errors import SettingError
 from activity.events import Refused, decode_log
 from activity.jobs import Job
@@ -21,7 +23,7 @@ from activity.rules import Rules
 from rabbit.attempt import readable
 from rabbit.failpoints import failpoint
 from rabbit.mail import TASK, Writer
-from store.deadletters import MISSING, LetterRow, Wanted
+from store.deadletters import MISSING, LetterHistory, LetterRow, Wanted
 from store.interfaces import Desk, JobList, LetterList, Log
 
 PAGE: Final = 100
@@ -72,51 +74,67 @@ class Redelivery:
     async def trial(self, letter: LetterRow) -> Trial:
         """Whether it would be accepted now. It changes nothing."""
         plan = await self._plan(letter)
-        return plan if isinstance(plan, Refused) else Accepted(await self._notes(letter, plan))
+        return plan if isinstance(plan, Refused) else Accepted(await self._notes(plan))
+
+    async def outlook(self, id: str) -> Came:
+        """What would come of replaying it now. It changes nothing."""
+        found = await self._parts.letters.letter(id)
+        if found is None:
+            return Came(id, MISSING)
+        trial = await self.trial(found.letter)
+        return Came(id, _refusal(trial)) if isinstance(trial, Refused) else Came(id, None, trial.notes)
+
+    async def outlooks(self, ids: AsyncIterator[str]) -> AsyncGenerator[Came]:
+        """The `outlook` of one after the other."""
+        async for id in ids:
+            yield await self.outlook(id)
 
     async def replay(self, id: str, by: str, note: str = "") -> Came:
         """Replays one letter that is open, if it would be accepted now. Raises Unreachable; then it may be asked for again."""
         found = await self._parts.letters.letter(id)
         if found is None:
             return Came(id, MISSING)
-        return await self._replay(found.letter, by, note)
+        return await self._replay(found, by, note)
 
     async def replay_all(
-        self, letters: AsyncIterator[LetterRow], by: str, note: str = "", per_second: float | None = None
-    ) -> AsyncIterator[Came]:
-        """Replays one after the other, at most so many a second. May be cut short at any point and begun again with those that
-        are `open` then."""
+        self, ids: AsyncIterator[str], by: str, note: str = "", per_second: float | None = None
+    ) -> AsyncGenerator[Came]:
+        """Replays one after the other, each as it stands when its turn comes, at most so many a second. May be cut short at any
+        point and begun again with those that are `open` then."""
         due = time.monotonic()
-        async for letter in letters:
+        async for id in ids:
             if per_second is not None:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 due = max(due, time.monotonic() - 1.0) + 1 / per_second
-            yield await self._replay(letter, by, note)
+            yield await self.replay(id, by, note)
 
-    async def open(self, wanted: Wanted) -> AsyncIterator[LetterRow]:
+    async def open(self, wanted: Wanted) -> AsyncIterator[str]:
         """Those of the wanted letters that are open, the oldest first."""
         wanted = msgspec.structs.replace(wanted, state="open")
         after: str | None = None
         while page := await self._parts.letters.letters(wanted, limit=PAGE, after=after, oldest_first=True):
             for letter in page:
-                yield letter
+                yield letter.id
             after = page[-1].id
 
-    async def _replay(self, letter: LetterRow, by: str, note: str) -> Came:
-        desk, id = self._parts.letters, letter.id
-        if letter.state != "open":
-            return Came(id, await desk.replayed(id, by, note, self._now()))  # it says why not
-        plan = await self._plan(letter)
+    async def _replay(self, found: LetterHistory, by: str, note: str) -> Came:
+        desk, id, seen = self._parts.letters, found.letter.id, found.newest
+        if found.closed is not None:
+            return Came(id, found.closed)
+        plan = await self._plan(found.letter)
         if isinstance(plan, Refused):
-            return Came(id, f"{plan.reason}: {plan.problem}")
-        notes = await self._notes(letter, plan)
+            return Came(id, _refusal(plan))
+        notes = await self._notes(plan)
         if isinstance(plan, _Jobs):
             now = self._now()
-            return Came(id, await desk.replay_jobs(id, plan.jobs, by, note, due=now, now=now, new=plan.new), notes)
+            return Came(id, await desk.replay_jobs(id, plan.jobs, by, note, due=now, now=now, new=plan.new, seen=seen), notes)
         if isinstance(plan, Again):
             await self._parts.send(plan)
             failpoint("replay.sent")
-        return Came(id, await desk.replayed(id, by, note, self._now()), notes)
+        problem = await desk.replayed(id, by, note, self._now(), seen)
+        if problem is not None and isinstance(plan, Again):
+            problem = f"it was sent to {names.EVENTS} as it was before, but {problem}"
+        return Came(id, problem, notes)
 
     # -- what would come of it -----------------------------------------------------------------------------------------
 
@@ -172,7 +190,7 @@ class Redelivery:
             return Refused("template", str(error))
         return _Jobs(jobs, new)
 
-    async def _notes(self, letter: LetterRow, plan: _Plan) -> list[str]:
+    async def _notes(self, plan: _Plan) -> list[str]:
         if isinstance(plan, Accepted):
             return plan.notes
         if isinstance(plan, Again):
@@ -186,6 +204,10 @@ class Redelivery:
         except SettingError as error:
             return [f"the rules can't be asked: {error}"]
         return [*(f"rule {job.rule} makes a job of it" for job in jobs), *(one.problem for one in refused)]
+
+
+def _refusal(refused: Refused) -> str:
+    return f"{refused.reason}: {refused.problem}"
 
 
 def _told(job: Job, state: str | None, *, new: bool) -> str:

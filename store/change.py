@@ -45,7 +45,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, eq=False):
-    """A job during a transaction. `named`: the table has its facts, not only its id."""
+    """A job during a transaction. `named`: the table has its facts, not only its id. `held`: it is `unknown`, new to claims."""
 
     job: Job
     record: JobRecord | None = None
@@ -53,6 +53,7 @@ class Row(msgspec.Struct, eq=False):
     reason: str = ""
     created: float | None = None
     named: bool = True
+    held: bool = False
 
 
 class Change:
@@ -64,6 +65,7 @@ class Change:
         self._begun: list[dict[str, Any]] = []
         self._ended: list[dict[str, Any]] = []
         self._shelved: list[dict[str, Any]] = []
+        self._reshelved: list[dict[str, Any]] = []
         self._taken_down: list[dict[str, Any]] = []
         self._named: list[dict[str, Any]] = []
         self._repeated: list[dict[str, Any]] = []
@@ -120,7 +122,7 @@ class Change:
         before, id = row.record, key(job.id)
         self._doubt(row, Unknown(LEASE_OVER))
         attempt = 0 if before is None else before.attempt
-        self._shelved.append({"job_id": id, "attempt": attempt + 1, "body": encode_job(job), "before": attempt})
+        self._reshelved.append({"job_id": id, "attempt": attempt + 1, "body": encode_job(job), "before": attempt})
         self._move(row, JobRecord(id, "scheduled", attempt, "", 0.0, due=due))
         self._name(row, job)
 
@@ -134,7 +136,7 @@ class Change:
         row.reason = plain(getattr(outcome, "reason", ""))
         if isinstance(outcome, Retry):
             body = encode_job(job)
-            self._shelved.append({"job_id": id, "attempt": record.attempt + 1, "body": body, "before": record.attempt})
+            self._reshelved.append({"job_id": id, "attempt": record.attempt + 1, "body": body, "before": record.attempt})
             self._name(row, job)
         self._move(row, record)
 
@@ -149,9 +151,11 @@ class Change:
             (_REPEAT, self._repeated),
             (_BEGIN, self._begun),
             (_END, self._ended),
+            (_SHELVES[to.dialect], self._shelved),
+            (_RESHELVES[to.dialect], self._reshelved),
+            (_TAKE_DOWN, self._taken_down),
         )
-        shelves = (_SHELVES[to.dialect], self._shelved), (_TAKE_DOWN, self._taken_down)
-        for statement, values in (*written, *shelves):
+        for statement, values in written:
             if values:
                 to.each(statement, values)
 
@@ -191,6 +195,7 @@ class Change:
             self._begin(id, number, claim.owner, self._now)
             self._end(id, number, outcome)
         row.reason = outcome.reason
+        self._taken_down.append({"id": id})
         self._move(row, JobRecord(id, "dead", number, claim.owner, 0.0, outcome))
 
     def _move(self, row: Row, record: JobRecord) -> None:
@@ -224,7 +229,7 @@ def facts(job: Job) -> dict[str, Any]:
     """What the table `job` says of a job that never changes."""
     return {
         "id": key(job.id),
-        "user_id": plain(job.user)[:_INDEXED],
+        "user_id": cut(job.user),
         "rule": plain(job.rule),
         "class": job.job_class,
         "task": plain(job.task),
@@ -268,6 +273,11 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{SYMBOL FOR NULL}")
 
 
+def cut(text: str) -> str:
+    """`text` as a column with an index holds it."""
+    return plain(text)[:_INDEXED]
+
+
 key = plain
 
 
@@ -300,6 +310,11 @@ _END: Final = (
 )
 _SHELVES: Final = {
     name: statement.on_conflict_do_nothing()
+    for name, statement in (("sqlite", sqlite.insert(shelf)), ("postgresql", postgresql.insert(shelf)))
+}
+_WAITS: Final = ("attempt", "body", "before")
+_RESHELVES: Final = {
+    name: statement.on_conflict_do_update(index_elements=["job_id"], set_={moved: statement.excluded[moved] for moved in _WAITS})
     for name, statement in (("sqlite", sqlite.insert(shelf)), ("postgresql", postgresql.insert(shelf)))
 }
 _TAKE_DOWN: Final = delete(shelf).where(shelf.c.job_id == bindparam("id"))

@@ -4,9 +4,11 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from store.address import Address
@@ -18,9 +20,22 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds that a SQLite transaction waits for the writer before it."""
+TURN: Final = 0.5
+"""Seconds after which it asks for the writer's place again: who is cancelled meanwhile waits no longer than that."""
 CONNECT_TIMEOUT: Final = 10.0
 COMMAND_TIMEOUT: Final = 60.0
 """Seconds after which a Postgres that took a statement and fell silent counts as away."""
+
+
+class Ending(sqlite3.Connection):
+    """A connection whose transaction ends when it is closed. Of itself it would end only once nobody has a cursor of it any more:
+    whoever is cancelled in the middle of a statement leaves one behind, and nobody else could write for as long."""
+
+    def close(self) -> None:
+        """Rolls back and closes."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
 
 
 class Database:
@@ -75,14 +90,15 @@ def create_engine(address: Address) -> AsyncEngine:
     if address.file is None:
         arguments = {"timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT}
         return create_async_engine(address.url, connect_args=arguments, hide_parameters=True)
-    engine = create_async_engine(address.url, connect_args={"timeout": BUSY_TIMEOUT}, hide_parameters=True)
+    opened: dict[str, Any] = {"timeout": min(TURN, BUSY_TIMEOUT), "factory": Ending}
+    engine = create_async_engine(address.url, connect_args=opened, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
 def _connected(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(file, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=Ending)
     _prepare(connection, None)
     connection.execute("PRAGMA busy_timeout = 0")  # the writer waits in a way of its own
     return connection
@@ -101,8 +117,19 @@ def _prepare(connection: Any, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     # A transaction that begins to read and wants to write later fails with SQLITE_BUSY at once if another one wrote in
     # between. IMMEDIATE takes the writer's place first, and waits for it.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    deadline = monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0)
+            if code & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def set_journal(file: str) -> None:

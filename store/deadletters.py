@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activity.dead import ActionRow, DeadLetter, LetterState, What, in_part
 from activity.jobs import Job
-from store.change import plain
+from store.change import cut, plain
 from store.connection import Database
 from store.failure import is_about_data
 from store.ledger import Ledger
@@ -36,6 +36,34 @@ class LetterHistory(msgspec.Struct, frozen=True):
 
     letter: LetterRow
     actions: list[ActionRow]
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest action, 0: none; whoever acts on what was seen names it."""
+        return self.actions[-1].number if self.actions else 0
+
+    @property
+    def closed(self) -> str | None:
+        """Why nothing but undoing a discard can be done with it; None: it is open."""
+        state = self.letter.state
+        if state == "open":
+            return None
+        return f"it was {state} by {next((one.by for one in reversed(self.actions) if one.what == state), '')}"
+
+
+class LetterSummary(msgspec.Struct, frozen=True):
+    """A letter without what stands in it, which may be a MiB. `edited`: whether something else is sent in its place."""
+
+    id: str
+    state: LetterState
+    reason: str
+    problem: str
+    origin: str
+    user: str
+    job: str
+    edited: bool
+    first_seen: float
+    changed: float
 
 
 class LetterGroup(msgspec.Struct, frozen=True):
@@ -113,17 +141,17 @@ class DeadLetters:
 
     async def letters(
         self, wanted: Wanted, *, limit: int = 100, after: str | None = None, oldest_first: bool = False
-    ) -> list[LetterRow]:
+    ) -> list[LetterSummary]:
         """See `LetterList.letters`."""
         table = dead_letter.c
         place = tuple_(table.first_seen, table.id)
-        query = self._where(select(dead_letter), wanted)
+        query = self._where(select(*_SUMMARY), wanted)
         if after is not None:
             last = select(table.first_seen, table.id).where(table.id == plain(after)).scalar_subquery()
             query = query.where(place > last if oldest_first else place < last)
         order = (table.first_seen, table.id) if oldest_first else (table.first_seen.desc(), table.id.desc())
         async with self._database.reading() as connection:
-            return [_row(row) for row in await connection.execute(query.order_by(*order).limit(limit))]
+            return [LetterSummary(*row) for row in await connection.execute(query.order_by(*order).limit(limit))]
 
     async def groups(self, wanted: Wanted) -> list[LetterGroup]:
         """See `LetterList.groups`."""
@@ -136,10 +164,10 @@ class DeadLetters:
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
-    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
+    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float, seen: int | None = None) -> str | None:
         """See `Desk.edit`."""
         async with self._database.writing() as connection:
-            return await _act(connection, id, "edited", by, note, now, edited=payload)
+            return await _act(connection, id, "edited", by, note, now, seen=seen, edited=payload)
 
     async def discard(self, id: str, by: str, note: str, now: float) -> str | None:
         """See `Desk.discard`."""
@@ -149,19 +177,28 @@ class DeadLetters:
     async def undo(self, id: str, by: str, note: str, now: float) -> str | None:
         """See `Desk.undo`."""
         async with self._database.writing() as connection:
-            return await _act(connection, id, "reopened", by, note, now, "discarded", state="open")
+            return await _act(connection, id, "reopened", by, note, now, only="discarded", state="open")
 
-    async def replayed(self, id: str, by: str, note: str, now: float) -> str | None:
+    async def replayed(self, id: str, by: str, note: str, now: float, seen: int | None = None) -> str | None:
         """See `Desk.replayed`."""
         async with self._database.writing() as connection:
-            return await _act(connection, id, "replayed", by, note, now, state="replayed")
+            return await _act(connection, id, "replayed", by, note, now, seen=seen, state="replayed")
 
     async def replay_jobs(
-        self, id: str, jobs: Sequence[Job], by: str, note: str, *, due: float, now: float, new: bool = False
+        self,
+        id: str,
+        jobs: Sequence[Job],
+        by: str,
+        note: str,
+        *,
+        due: float,
+        now: float,
+        new: bool = False,
+        seen: int | None = None,
     ) -> str | None:
         """See `Desk.replay_jobs`."""
         async with self._database.writing() as connection:
-            if (problem := await _keeps(connection, id, "replayed", "open")) is not None:
+            if (problem := await _keeps(connection, id, "replayed", "open", seen)) is not None:
                 return problem
             problem = await connection.run_sync(lambda bound: self._ledger.reopen(Bound(bound), jobs, due=due, now=now, new=new))
             return problem or await _act(connection, id, "replayed", by, note, now, state="replayed")
@@ -181,30 +218,40 @@ class DeadLetters:
     def _has(self, text: str) -> list[ColumnElement[bool]]:
         """`text` in what can be searched. Bytes are searched as bytes: a payload may be of any kind."""
         table, raw = dead_letter.c, text.encode("utf-8", "replace")
-        where = func.pg_catalog.position if self._database.is_postgres else func.instr
-        return [where(column, raw) > 0 for column in (table.payload, table.edited)] + [
-            table.problem.contains(plain(text), autoescape=True)
-        ]
+        where, where_text = (func.pg_catalog.position, func.strpos) if self._database.is_postgres else (func.instr, func.instr)
+        found = [where(column, raw) > 0 for column in (table.payload, table.edited)]
+        return [*found, where_text(table.problem, plain(text)) > 0]  # LIKE ignores case on SQLite
 
 
-async def _keeps(connection: AsyncConnection, id: str, what: What, only: LetterState) -> str | None:
+async def _keeps(connection: AsyncConnection, id: str, what: What, only: LetterState, seen: int | None) -> str | None:
     """Why it can't be done with the letter; None: it can, and nobody else changes the letter until the transaction ends."""
     row = select(dead_letter.c.state).where(dead_letter.c.id == plain(id)).with_for_update()
     state = await connection.scalar(row)
     if state is None:
         return MISSING
-    if state == only:
-        return None
-    last = select(desk_action.c.by).where(desk_action.c.letter_id == plain(id), desk_action.c.what == state)
-    who = await connection.scalar(last.order_by(desk_action.c.number.desc()).limit(1))
-    return "it is not discarded" if what == "reopened" else f"it was {state} by {who}"
+    done = select(desk_action.c.number, desk_action.c.what, desk_action.c.by).where(desk_action.c.letter_id == plain(id))
+    done = done.order_by(desk_action.c.number.desc()).limit(1)
+    if state != only:
+        who = (await connection.execute(done.where(desk_action.c.what == state))).first()
+        return "it is not discarded" if what == "reopened" else f"it was {state} by {who.by if who else ''}"
+    newest = None if seen is None else (await connection.execute(done)).first()
+    return None if newest is None or newest.number == seen else f"it was {newest.what} by {newest.by} meanwhile: look again"
 
 
 async def _act(
-    connection: AsyncConnection, id: str, what: What, by: str, note: str, now: float, only: LetterState = "open", **values: Any
+    connection: AsyncConnection,
+    id: str,
+    what: What,
+    by: str,
+    note: str,
+    now: float,
+    *,
+    only: LetterState = "open",
+    seen: int | None = None,
+    **values: Any,
 ) -> str | None:
     """Does it and writes down who did; returns why it can't be done."""
-    if (problem := await _keeps(connection, id, what, only)) is not None:
+    if (problem := await _keeps(connection, id, what, only, seen)) is not None:
         return problem
     change = update(dead_letter).where(dead_letter.c.id == plain(id))
     await connection.execute(change.values(**values, changed=now))
@@ -215,19 +262,16 @@ async def _act(
     return None
 
 
-_LONGEST: Final = 500
-"""Characters of a text that has an index; see `store.change`."""
+_SUMMARY: Final = [
+    (dead_letter.c.edited.is_not(None) if name == "edited" else dead_letter.c["user_id" if name == "user" else name]).label(name)
+    for name in LetterSummary.__struct_fields__
+]
 _encode: Final = msgspec.msgpack.Encoder().encode
 _headers: Final = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])
 _TAKES: Final = {
     "sqlite": sqlite.insert(dead_letter).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(dead_letter).on_conflict_do_nothing(),
 }
-
-
-def cut(text: str) -> str:
-    """`text` as a column with an index holds it."""
-    return plain(text)[:_LONGEST]
 
 
 def _values(letter: DeadLetter) -> dict[str, Any]:

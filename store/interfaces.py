@@ -9,7 +9,7 @@ from activity.jobs import Job, JobState
 from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome, Retry, Sent
 from activity.replay import Known
-from store.deadletters import LetterGroup, LetterHistory, LetterRow, Wanted
+from store.deadletters import LetterGroup, LetterHistory, LetterSummary, Wanted
 from store.ledger import Settlement
 from store.log import Appended, Difference, Entry
 from store.schedule import Due
@@ -190,7 +190,7 @@ class LetterList(Protocol):
 
     async def letters(
         self, wanted: Wanted, *, limit: int = 100, after: str | None = None, oldest_first: bool = False
-    ) -> list[LetterRow]:
+    ) -> list[LetterSummary]:
         """At most `limit` letters, the newest first unless told; `after` is the id of the last one of the page before."""
 
     async def groups(self, wanted: Wanted) -> list[LetterGroup]:
@@ -219,10 +219,11 @@ class UserLetters(Protocol):
 class Desk(Protocol):
     """What a person does with a dead letter: `by` whom and when is kept. One transaction each; raises Unreachable.
 
-    Each returns why it can't be done (there is none, it was replayed or discarded before, and by whom), or None.
+    Each returns why it can't be done (there is none, it was replayed or discarded before, and by whom), or None. `seen` is the
+    `LetterHistory.newest` that whoever asks has looked at: if anything was done since, it can't be done. None: whatever was.
     """
 
-    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
+    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float, seen: int | None = None) -> str | None:
         """`payload` is sent when the letter is replayed, in place of the original, which stays; None takes the edit back."""
 
     async def discard(self, id: str, by: str, note: str, now: float) -> str | None:
@@ -231,11 +232,20 @@ class Desk(Protocol):
     async def undo(self, id: str, by: str, note: str, now: float) -> str | None:
         """A letter that was discarded is open again."""
 
-    async def replayed(self, id: str, by: str, note: str, now: float) -> str | None:
+    async def replayed(self, id: str, by: str, note: str, now: float, seen: int | None = None) -> str | None:
         """It was sent again, confirmed. Whoever is told that it was replayed before has sent it twice."""
 
     async def replay_jobs(
-        self, id: str, jobs: Sequence[Job], by: str, note: str, *, due: float, now: float, new: bool = False
+        self,
+        id: str,
+        jobs: Sequence[Job],
+        by: str,
+        note: str,
+        *,
+        due: float,
+        now: float,
+        new: bool = False,
+        seen: int | None = None,
     ) -> str | None:
         """The jobs get another round of attempts from `due` on, in the same transaction as the letter is `replayed`: once,
         however often and by how many it is asked for. With `new` those that the ledger knows of are passed over.

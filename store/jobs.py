@@ -11,6 +11,7 @@ from activity.jobs import JobState
 from activity.ledger import AttemptRow, JobHistory, JobRow
 from activity.outcomes import Outcome
 from activity.replay import Known
+from store.change import cut, plain
 from store.connection import Database
 from store.schema import attempt, job
 
@@ -33,7 +34,7 @@ class Jobs:
     async def job(self, id: str) -> JobHistory | None:
         """See `JobList.job`."""
         async with self._database.reading() as connection:
-            found = (await connection.execute(select(job).where(job.c.id == id))).one_or_none()
+            found = (await connection.execute(select(job).where(job.c.id == plain(id)))).one_or_none()
         return None if found is None else JobHistory(JobRow(*found), await self.attempts(id))
 
     async def jobs(
@@ -44,9 +45,9 @@ class Jobs:
         if state is not None:
             query = query.where(job.c.state == state)
         if user is not None:
-            query = query.where(job.c.user_id == user)
+            query = query.where(job.c.user_id == cut(user))
         if after is not None:
-            last = select(job.c.created, job.c.id).where(job.c.id == after).scalar_subquery()
+            last = select(job.c.created, job.c.id).where(job.c.id == plain(after)).scalar_subquery()
             query = query.where(tuple_(job.c.created, job.c.id) < last)
         query = query.order_by(job.c.created.desc(), job.c.id.desc()).limit(limit)
         async with self._database.reading() as connection:
@@ -56,7 +57,7 @@ class Jobs:
         """See `JobList.of_events`."""
         wanted, rows = set(events), dict[str, JobRow]()
         async with self._database.reading() as connection:
-            mine = select(job.c.id, job.c.source, job.c.event_id).where(job.c.user_id == user)
+            mine = select(job.c.id, job.c.source, job.c.event_id).where(job.c.user_id == cut(user))
             found = [id for id, source, event_id in await connection.execute(mine) if (source, event_id) in wanted]
             for some in parts(sorted({*found, *ids})):
                 rows |= {row.id: JobRow(*row) for row in await connection.execute(select(job).where(job.c.id.in_(some)))}
@@ -80,11 +81,10 @@ class Jobs:
         """See `JobList.scheduled`."""
         query = select(job).where(job.c.state == "scheduled")
         if user is not None:
-            query = query.where(job.c.user_id == user)
+            query = query.where(job.c.user_id == cut(user))
         if after is not None:
-            query = query.where(
-                tuple_(job.c.due, job.c.id) > select(job.c.due, job.c.id).where(job.c.id == after).scalar_subquery()
-            )
+            last = select(job.c.due, job.c.id).where(job.c.id == plain(after)).scalar_subquery()
+            query = query.where(tuple_(job.c.due, job.c.id) > last)
         async with self._database.reading() as connection:
             return [JobRow(*row) for row in await connection.execute(query.order_by(job.c.due, job.c.id).limit(limit))]
 
@@ -110,7 +110,7 @@ class Jobs:
     async def attempts(self, job_id: str) -> list[AttemptRow]:
         """See `JobList.attempts`."""
         async with self._database.reading() as connection:
-            return list(map(_attempt_row, await connection.execute(_ATTEMPTS.where(attempt.c.job_id == job_id))))
+            return list(map(_attempt_row, await connection.execute(_ATTEMPTS.where(attempt.c.job_id == plain(job_id)))))
 
 
 _ATTEMPTS: Final = select(

@@ -144,9 +144,10 @@ class Ledger:
         change = Change(now, self._policy)
         for job in wanted:
             row = rows[key(job.id)]
-            if row.record is not None and new:
+            record = JobRecord(row.job.id, "unknown", 0, "", 0.0) if row.held else row.record
+            if record is not None and new:
                 continue
-            if (problem := keeps_from_replaying(row.record, now)) is not None:
+            if (problem := keeps_from_replaying(record, now)) is not None:
                 return problem
             change.reopen(row, job, due)
         change.write(to)
@@ -166,6 +167,7 @@ def _rows(to: Statements, wanted: Sequence[Job], now: float) -> dict[str, Row]:
     unsettled = []
     for id, state, number, owner, until, due, suspected, abandoned, created, reason, doubtful, rule in found:
         row = rows[id]
+        row.held = state == "unknown" and not number
         if number or suspected or due is not None or state == "cancelled":
             row.record = JobRecord(id, state, number, owner, until, None, due, suspected, abandoned)
             row.created, row.reason, row.doubtful = created, reason, doubtful

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activity.events import Verdict, rfc3339
+from store.change import plain
 from store.connection import Database
 from store.failure import is_about_data
 from store.schema import activity
@@ -114,17 +115,17 @@ class ActivityLog:
     ) -> list[Entry]:
         """See `Log.read`."""
         table = activity.c
-        query = select(activity).where(table.user_id == user)
+        query = select(activity).where(table.user_id == plain(user))
         if before is not None:
             query = query.where(table.position < before)
         if type is not None:
-            query = query.where(table.type == type)
+            query = query.where(table.type == plain(type))
         if since is not None:
             query = query.where(table.received >= rfc3339(since))
         if until is not None:
             query = query.where(table.received < rfc3339(until))
         if as_of is not None:
-            later = select(func.min(table.position)).where(table.user_id == user, table.received > rfc3339(as_of))
+            later = select(func.min(table.position)).where(table.user_id == plain(user), table.received > rfc3339(as_of))
             query = query.where(table.position < func.coalesce(later.scalar_subquery(), _LAST))
         query = query.order_by(activity.c.position.desc()).limit(limit)
         async with self._database.reading() as connection:
@@ -141,7 +142,7 @@ class ActivityLog:
     async def position(self, user: str, source: str, event_id: str) -> int | None:
         """See `Log.position`."""
         async with self._database.reading() as connection:
-            return await _first_position(connection, user, source, event_id)
+            return await _first_position(connection, plain(user), plain(source), plain(event_id))
 
     async def count(self) -> int:
         """See `Log.count`."""

@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import select, tuple_
 
 from activity.dead import ActionRow, DeskEntry
+from store.change import cut
 from store.connection import Database
-from store.deadletters import cut
 from store.jobs import parts
 from store.schema import dead_letter, desk_action
 

@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from activity.events import Refused
 from console.access import unauthorized
-from console.masking import mask_text
+from console.forms import read_form
+from console.masking import mask_problem, mask_text
 from console.pages.frame import Frame
 from console.pages.rendering import plural
 from console.pages.runs import Run, Runs
-from console.pages.signing import read_form, signed
+from console.pages.signing import signed
 from console.problems import bad
 from console.routes import Call, NoQuery, Page
 from rabbit.redelivery import Came, Redelivery
@@ -87,22 +87,21 @@ class _Bulk:
             return await self._show(call, conditions, form=form, said="This worker is still at another group: wait, or stop it.")
         return _see(conditions, id)
 
-    async def _discarded(self, letters: AsyncIterator[Any], by: str, note: str) -> AsyncIterator[Came]:
-        async for letter in letters:
-            yield Came(letter.id, await self._desk.discard(letter.id, by, note, time()))
+    async def _discarded(self, ids: AsyncIterator[str], by: str, note: str) -> AsyncIterator[Came]:
+        async for id in ids:
+            yield Came(id, await self._desk.discard(id, by, note, time()))
 
     async def _count(self, conditions: Mapping[str, str]) -> int:
         return sum(group.open for group in await self._letters.groups(_wanted(conditions)))
 
     async def _try(self, conditions: Mapping[str, str]) -> Tried:
         asked, refused = 0, Counter[str]()
-        async for letter in self._redelivery.open(_wanted(conditions)):
+        async for came in self._redelivery.outlooks(self._redelivery.open(_wanted(conditions))):
+            asked += 1
+            if came.problem is not None:
+                refused[came.problem] += 1
             if asked == MOST_TRIED:
                 break
-            asked += 1
-            found = await self._redelivery.trial(letter)
-            if isinstance(found, Refused):
-                refused[f"{found.reason}: {found.problem}"] += 1
         return Tried(asked, asked - refused.total(), refused)
 
     async def _show(
@@ -127,10 +126,13 @@ def _wanted(conditions: Mapping[str, str]) -> Wanted:
 
 
 def _shown(run: Run | None, *, trusted: bool) -> Run | None:
-    """Without the token a problem has no addresses."""
+    """Without the token a problem has no addresses, nor what a rule quotes."""
     if run is None or trusted:
         return run
-    return msgspec.structs.replace(run, refused=Counter({mask_text(problem): count for problem, count in run.refused.items()}))
+    refused = Counter[str]()
+    for problem, count in run.refused.items():
+        refused[mask_problem(problem.partition(":")[0], problem)] += count
+    return msgspec.structs.replace(run, by=mask_text(run.by), refused=refused)
 
 
 def _see(conditions: Mapping[str, str], run: str) -> web.Response:

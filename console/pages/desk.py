@@ -11,9 +11,10 @@ from aiohttp import web
 from activity.redelivery import compact, draft
 from console import letters as views
 from console.access import unauthorized
+from console.forms import read_form
 from console.pages.frame import Frame
 from console.pages.rendering import quoted
-from console.pages.signing import read_form, signed
+from console.pages.signing import signed
 from console.problems import bad, not_found
 from console.routes import Call, NoQuery, Page
 from rabbit.redelivery import Redelivery
@@ -118,7 +119,8 @@ class _Pages:
         changed = _edited(found, form)
         if changed is None:
             return "nothing is changed"
-        return await self._desk.edit(found.letter.id, changed, by, note, time())
+        seen = form.get("seen", "")
+        return await self._desk.edit(found.letter.id, changed, by, note, time(), int(seen) if _is_number(seen) else None)
 
     async def _tried(self, found: LetterHistory, form: Mapping[str, str]) -> Said:
         """With what stands in the form, saved or not."""
@@ -132,7 +134,7 @@ class _Pages:
     def _show(self, call: Call[Any, None], found: LetterHistory, said: Said | None, form: Mapping[str, str]) -> str:
         view = views.letter(found, shown=call.trusted)
         text = form.get("payload") or (_draft(found) if call.trusted else None)
-        entered = {"by": form.get("by", ""), "note": form.get("note", "")}
+        entered = {"by": form.get("by", ""), "note": form.get("note", ""), "seen": found.newest}
         return self._frame.show("letter.html", call, "/dead-letters", letter=view, draft=text, said=said, **entered)
 
     async def _found(self, id: str) -> LetterHistory:
@@ -140,6 +142,10 @@ class _Pages:
         if found is None:
             raise not_found(MISSING, "id")
         return found
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _draft(found: LetterHistory) -> str | None:

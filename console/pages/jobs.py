@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from activity.ledger import JobHistory
 from activity.timeline import attempt_story
+from console.forms import read_form
 from console.jobs import JobsQuery, job_view, list_page
 from console.masking import mask_text
 from console.pages.frame import Frame
 from console.pages.rendering import quoted
-from console.pages.signing import read_form, signed
+from console.pages.signing import signed
 from console.problems import bad, not_found
 from console.routes import Call, NoQuery, Page
 from rabbit.deciding import Decider

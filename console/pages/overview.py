@@ -1,8 +1,8 @@
 """`/`, `/live` and `/brokers`: the whole at a glance, as it changes, and what the brokers say."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ from console.pages.frame import Frame
 from console.pages.queues import picture
 from console.pages.rendering import render
 from console.pages.snapshot import Snapshot
+from console.problems import later
 from console.routes import Call, NoQuery, Page
 from rabbit.wiring import Wiring
 
@@ -25,24 +26,26 @@ QUIET: Final = 15.0
 """Seconds after which the stream says something even if nothing changed: whoever went away is noticed by it."""
 CALM: Final = 1.0
 """Seconds between two news at least: what changes together is told together."""
+MOST_LOOKERS: Final = 100
 _STREAM: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
 def overview_pages(frame: Frame, look: Look, change: Change) -> list[Page]:
     """The pages over what `look` sees."""
+    lookers = _Lookers()
 
     async def overview(call: Call[NoQuery, None]) -> str:
         snapshot = await look()
         return frame.show("overview.html", call, "/", **_values(snapshot))
 
     async def live(call: Call[NoQuery, None]) -> web.StreamResponse:
-        """Each event is the changed part of the overview as a JSON string: HTML has newlines, an event's line has not."""
         response = web.StreamResponse(headers=_STREAM)
-        await response.prepare(call.request)
-        with suppress(ConnectionResetError):  # whoever looked has gone
+        if call.request.method == "HEAD":
+            return response
+        with lookers.one(), suppress(ConnectionResetError):  # whoever looked has gone
+            await response.prepare(call.request)
             while True:
-                shown = render("overview_live.html", **_values(await look()))
-                await response.write(b"data: " + msgspec.json.encode(shown) + b"\n\n")
+                await response.write(lookers.event(await look()))
                 await change(QUIET)
                 await asyncio.sleep(CALM)
         return response
@@ -54,6 +57,34 @@ def overview_pages(frame: Frame, look: Look, change: Change) -> list[Page]:
         return frame.show("brokers.html", call, "/brokers", snapshot=snapshot, picture=drawn, wiring=wiring)
 
     return [Page("/", overview), Page("/live", live), Page("/brokers", brokers)]
+
+
+class _Lookers:
+    """Those who look at `/live`. What one sees the others see too, so it is written once for all."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._seen: Snapshot | None = None
+        self._event = b""
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more. Raises Problem if there are too many: it needs no token, and each keeps a connection."""
+        if self._count >= MOST_LOOKERS:
+            raise later("too many look at it as it changes; the page itself can be loaded again", int(QUIET))
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+    def event(self, snapshot: Snapshot) -> bytes:
+        """The changed part of the overview as a JSON string: HTML has newlines, an event's line has not."""
+        snapshot = msgspec.structs.replace(snapshot, now=float(int(snapshot.now)))
+        if snapshot != self._seen:
+            shown = render("overview_live.html", **_values(snapshot))
+            self._seen, self._event = snapshot, b"data: " + msgspec.json.encode(shown) + b"\n\n"
+        return self._event
 
 
 def _values(snapshot: Snapshot) -> dict[str, object]:

@@ -3,16 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from aiohttp import web
-
 from console.problems import Problem, bad
 
 _LONGEST: Final = {"by": 100, "note": 1000}
-
-
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields that are text."""
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
 def signed(form: Mapping[str, str]) -> tuple[str, str]:

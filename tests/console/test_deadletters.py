@@ -1,12 +1,14 @@
 """The dead-letter desk over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from activity.errors import Mismatch
+from activity.redelivery import Again
 from console.deadletters import letter_routes
 from tests.activity.test_redelivery import LETTER, event
 from tests.console.serving import TOKEN, bearer, problem, serving
@@ -64,7 +66,7 @@ async def test_a_letter_has_its_bytes_as_text_where_they_are_text(client: Any) -
     assert (letter["masked"], odd["problem"]) == (False, f"ann@shop.example {SCRIPT}")
 
 
-async def test_without_the_token_payloads_and_addresses_are_hidden(client: Any) -> None:
+async def test_without_the_token_payloads_and_addresses_are_hidden(client: Any, desk: MemoryDesk) -> None:
     for path in ("", "/l-1", "/l-2"):
         told = msgspec.json.encode(await got(client, path, shown=False)).decode()
         assert "/web" not in told
@@ -72,6 +74,12 @@ async def test_without_the_token_payloads_and_addresses_are_hidden(client: Any) 
         assert '"masked":true' in told
     for path in ("?text=e-1", "/l-1/trial"):
         assert (await client.get(PATH + path)).status == 401
+    await desk.letters.take([replace(LETTER, id="l-3", reason="rule", problem="rule welcome: card 4111 is no time")])
+    await desk.letters.discard("l-3", "bob.smith@corp.example", "told by cy@corp.example", 1.0)
+    for path in ("", "/l-3"):
+        assert "4111" not in msgspec.json.encode(await got(client, path, shown=False)).decode()
+    (action,) = (await got(client, "/l-3", shown=False))["actions"]
+    assert (action["by"], action["note"]) == ("b***@corp.example", "told by c***@corp.example")
     for path in ("/replay", "/l-1/replay", "/l-1/discard", "/l-1/undo", "/l-1/edit"):
         response = await client.post(PATH + path, json={})
         assert (await problem(response))[:2] == (401, "Authorization")
@@ -92,6 +100,15 @@ async def test_it_is_edited_tried_and_replayed_once(client: Any, desk: MemoryDes
     assert [again.event.id for again in desk.sent] == ["e-2"]
     actions = [(one["what"], one["by"], one["note"]) for one in (await got(client, "/l-2"))["actions"]]
     assert actions == [("edited", "ann", "typo"), ("replayed", "bob", "mended")]
+
+
+async def test_the_second_of_two_editors_is_told(client: Any, desk: MemoryDesk) -> None:
+    assert (await post(client, "/l-1/edit", payload="A", by="ann", seen=0)).status == 200
+    status, field, detail = await problem(await post(client, "/l-1/edit", payload="B", by="bob", seen=0))
+    assert (status, field, detail) == (409, "id", "it was edited by ann meanwhile: look again")
+    seen = len((await got(client, "/l-1"))["actions"])
+    assert (await post(client, "/l-1/edit", payload="B", by="bob", seen=seen)).status == 200
+    assert (await post(client, "/l-1/edit", payload="B", seen=-1)).status == 400
 
 
 async def test_an_edit_is_taken_back(client: Any) -> None:
@@ -124,6 +141,27 @@ async def test_a_group_that_ends_too_early_says_so(client: Any, desk: MemoryDesk
     came = msgspec.json.decode(line)
     assert came["id"] == ""
     assert came["problem"].startswith("CHOPAR_KAFKA_URL: no answer")
+
+
+@pytest.mark.parametrize("error", [Mismatch("topics do not fit"), ValueError("a fault")])
+async def test_a_group_that_fails_halfway_says_so_in_a_line(error: Exception) -> None:
+    class Failing(MemoryDesk):
+        def _sender(self) -> Callable[[Again], Awaitable[None]]:
+            async def send(again: Again) -> None:
+                if self.sent:
+                    raise error
+                self.sent.append(again)
+
+            return send
+
+    desk = Failing()
+    await desk.letters.take([replace(LETTER, id=f"l-{n}", payload=event(id=f"e-{n}"), first_seen=float(n)) for n in range(3)])
+    async with serving(letter_routes(desk.letters, desk.letters, desk.redelivery), TOKEN) as client:
+        lines = [msgspec.json.decode(line) for line in (await (await post(client, "/replay")).text()).splitlines()]
+    assert [(one["id"], one["problem"]) for one in lines[:1]] == [("l-0", None)]
+    assert lines[1]["id"] == ""
+    assert ("topics" in lines[1]["problem"]) == isinstance(error, Mismatch)
+    assert len(lines) == 2
 
 
 @pytest.mark.parametrize(

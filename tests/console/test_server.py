@@ -284,3 +284,25 @@ async def test_a_handler_may_answer_itself() -> None:
         answer = await client.get("/api/changes")
         assert (answer.content_type, await answer.read()) == ("text/event-stream", b"data: 1\n\n")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("headers", "data", "status"),
+    [
+        ({"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"}, b"token=x", 403),
+        ({"Content-Type": "application/x-www-form-urlencoded; charset=utf-7"}, b"token=+2AA-", 403),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"token=\xff", 400),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"token=%ff%00", 403),
+        ({"Content-Type": "multipart/form-data"}, b"x", 415),
+        (
+            {"Content-Type": "multipart/form-data; boundary=x"},
+            b"--x\r\nContent-Disposition: form-data\r\n\r\nv\r\n--x--\r\n",
+            415,
+        ),
+        ({"Origin": "http://[", "Content-Type": "application/x-www-form-urlencoded"}, b"token=x", 403),
+    ],
+)
+async def test_a_form_that_is_none_is_refused(headers: dict[str, str], data: bytes, status: int) -> None:
+    async with serving(session_routes(Access(TOKEN)), TOKEN) as client:
+        response = await client.post("/session", headers=headers, data=data, allow_redirects=False)
+        assert (await problem(response))[0] == status

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import msgspec
 import pytest
 from aio_pika import Message
 
@@ -145,3 +147,11 @@ async def test_without_the_exchange_or_a_broker_it_is_one_line(rabbit: str) -> N
     await topology.declare(rabbit)
     with pytest.raises(Unreachable, match="CHOPAR_RABBIT_URL: no answer from"):
         await ask("amqp://guest:guest@127.0.0.1:1/", Order("status"))
+
+
+async def test_an_answer_that_is_none_keeps_the_others_from_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+    for body in (b"\xff", b"[]", msgspec.json.encode(FakePool("a").status())):
+        heard.put_nowait(Message(body))
+    assert [status.mailer for status in await control._answers(heard)] == ["a"]
+    assert len(caplog.records) == 2

@@ -7,7 +7,7 @@ from msgspec.structs import asdict, replace
 
 from activity.dead import ActionRow, DeadLetter, DeskEntry, LetterState, What
 from activity.jobs import Job
-from store.deadletters import MISSING, LetterGroup, LetterHistory, LetterRow, Wanted
+from store.deadletters import MISSING, LetterGroup, LetterHistory, LetterRow, LetterSummary, Wanted
 from tests.store.fakes import MemoryLedger
 
 
@@ -30,12 +30,12 @@ class MemoryLetters:
 
     async def letters(
         self, wanted: Wanted, *, limit: int = 100, after: str | None = None, oldest_first: bool = False
-    ) -> list[LetterRow]:
+    ) -> list[LetterSummary]:
         found = sorted(self._wanted(wanted), key=_place, reverse=not oldest_first)
         if after is not None:
             last = _place(self._letters[after])
             found = [one for one in found if (_place(one) > last if oldest_first else _place(one) < last)]
-        return found[:limit]
+        return [_summary(one) for one in found[:limit]]
 
     async def groups(self, wanted: Wanted) -> list[LetterGroup]:
         found: dict[tuple[str, str], list[LetterRow]] = {}
@@ -64,22 +64,31 @@ class MemoryLetters:
         mine = sorted(self._wanted(Wanted(user=user)), key=_place)
         return {one.job: one.id for one in mine if one.job in jobs}
 
-    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float) -> str | None:
-        return self._act(id, "edited", by, note, now, edited=payload)
+    async def edit(self, id: str, payload: bytes | None, by: str, note: str, now: float, seen: int | None = None) -> str | None:
+        return self._act(id, "edited", by, note, now, seen=seen, edited=payload)
 
     async def discard(self, id: str, by: str, note: str, now: float) -> str | None:
         return self._act(id, "discarded", by, note, now, state="discarded")
 
     async def undo(self, id: str, by: str, note: str, now: float) -> str | None:
-        return self._act(id, "reopened", by, note, now, "discarded", state="open")
+        return self._act(id, "reopened", by, note, now, only="discarded", state="open")
 
-    async def replayed(self, id: str, by: str, note: str, now: float) -> str | None:
-        return self._act(id, "replayed", by, note, now, state="replayed")
+    async def replayed(self, id: str, by: str, note: str, now: float, seen: int | None = None) -> str | None:
+        return self._act(id, "replayed", by, note, now, seen=seen, state="replayed")
 
     async def replay_jobs(
-        self, id: str, jobs: Sequence[Job], by: str, note: str, *, due: float, now: float, new: bool = False
+        self,
+        id: str,
+        jobs: Sequence[Job],
+        by: str,
+        note: str,
+        *,
+        due: float,
+        now: float,
+        new: bool = False,
+        seen: int | None = None,
     ) -> str | None:
-        problem = self._keeps(id, "replayed", "open") or self._ledger.reopen(jobs, due, now, new=new)
+        problem = self._keeps(id, "replayed", "open", seen) or self._ledger.reopen(jobs, due, now, new=new)
         return problem or self._act(id, "replayed", by, note, now, state="replayed")
 
     def _wanted(self, wanted: Wanted) -> list[LetterRow]:
@@ -94,15 +103,29 @@ class MemoryLetters:
             and _has(letter, wanted.text or "")
         ]
 
-    def _keeps(self, id: str, what: What, only: LetterState) -> str | None:
-        found = self._letters.get(id)
-        if found is None or found.state == only:
-            return MISSING if found is None else None
-        who = next((action.by for action in reversed(self._actions[id]) if action.what == found.state), "")
-        return "it is not discarded" if what == "reopened" else f"it was {found.state} by {who}"
+    def _keeps(self, id: str, what: What, only: LetterState, seen: int | None) -> str | None:
+        if id not in self._letters:
+            return MISSING
+        found = LetterHistory(self._letters[id], self._actions[id])
+        if found.letter.state != only:
+            return "it is not discarded" if what == "reopened" else found.closed
+        if seen in (None, found.newest):
+            return None
+        return f"it was {found.actions[-1].what} by {found.actions[-1].by} meanwhile: look again"
 
-    def _act(self, id: str, what: What, by: str, note: str, now: float, only: LetterState = "open", **values: Any) -> str | None:
-        if (problem := self._keeps(id, what, only)) is not None:
+    def _act(
+        self,
+        id: str,
+        what: What,
+        by: str,
+        note: str,
+        now: float,
+        *,
+        only: LetterState = "open",
+        seen: int | None = None,
+        **values: Any,
+    ) -> str | None:
+        if (problem := self._keeps(id, what, only, seen)) is not None:
             return problem
         self._letters[id] = replace(self._letters[id], **values, changed=now)
         self._actions[id].append(ActionRow(len(self._actions[id]) + 1, now, by, what, note))
@@ -114,6 +137,11 @@ def _group(reason: str, origin: str, letters: Sequence[LetterRow]) -> LetterGrou
     times = [letter.first_seen for letter in letters]
     counts = states.count("open"), states.count("replayed"), states.count("discarded")
     return LetterGroup(reason, origin, *counts, min(times), max(times))
+
+
+def _summary(letter: LetterRow) -> LetterSummary:
+    values = {name: getattr(letter, name) for name in LetterSummary.__struct_fields__}
+    return LetterSummary(**{**values, "edited": letter.edited is not None})
 
 
 def _place(letter: LetterRow) -> tuple[float, str]:

@@ -161,6 +161,7 @@ class MemoryLedger:
                     self._attempts[id, number] = AttemptRow(id, number, claim.owner, now, now, outcome)
                 self._write(claim.job, JobRecord(id, "dead", number, claim.owner, 0.0, outcome, record.due), now)
                 self._rows[id] = replace(self._rows[id], reason=outcome.reason)
+                self._shelf.pop(id, None)
         return got
 
     def _go(self, record: JobRecord | None, claim: Claim, got: Go, now: float) -> None:
@@ -247,9 +248,11 @@ class MemoryLedger:
         return None
 
     def reopen(self, jobs: Sequence[Job], due: float, now: float, *, new: bool) -> str | None:
-        wanted = [job for job in jobs if not (new and job.id in self._records)]
+        wanted = [job for job in jobs if not (new and job.id in self._rows)]
         for job in wanted:
-            if (problem := keeps_from_replaying(self._records.get(job.id), now)) is not None:
+            held = job.id in self._rows and job.id not in self._records
+            record = JobRecord(job.id, "unknown", 0, "", 0.0) if held else self._records.get(job.id)
+            if (problem := keeps_from_replaying(record, now)) is not None:
                 return problem
         for job in wanted:
             self._doubt(job.id, Unknown(LEASE_OVER), now)

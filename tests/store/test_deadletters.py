@@ -10,7 +10,7 @@ from activity.claims import Claim, Go, Later, Over
 from activity.dead import UNSTORABLE, DeadLetter, DeskEntry
 from activity.jobs import decode_job
 from activity.outcomes import Dead, Sent
-from store.deadletters import MISSING, LetterGroup, LetterRow, Wanted
+from store.deadletters import MISSING, LetterGroup, LetterRow, LetterSummary, Wanted
 from store.interfaces import Desk, Intake, JobList, LetterList, Schedule, UserLetters
 from store.ledger import Settlement
 from store.opening import Store
@@ -103,7 +103,9 @@ async def test_a_letter_that_the_store_can_not_hold_keeps_none_out_and_is_kept_i
         ("l-2", UNSTORABLE),
         ("l-3", "not-json"),
     ]
-    assert kept["l-2"].payload == LETTER.payload
+    found = await store.letters.letter("l-2")
+    assert found is not None
+    assert found.letter.payload == LETTER.payload
     assert str(2**70) in kept["l-2"].problem
     assert {record.levelname for record in caplog.records} == {"ERROR"}
     assert "name" not in caplog.text, "what stands in a letter is in no log"
@@ -146,6 +148,16 @@ async def test_pages_have_each_letter_once_from_both_ends(kept: Kept) -> None:
         while page := await kept.desk.letters(Wanted(), limit=3, after=found[-1] if found else None, oldest_first=oldest_first):
             found += [row.id for row in page]
         assert found == ids
+
+
+async def test_a_list_says_of_each_what_a_list_shows(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.edit("l-1", b"{}", "ann", "", 11.0) is None
+    (found,) = await kept.desk.letters(Wanted())
+    shown = LetterSummary("l-1", "open", LETTER.reason, LETTER.problem, LETTER.origin, "u-1", "", True, 10.0, 11.0)
+    assert found == shown
+    await kept.desk.take([replace(LETTER, id="l-2", first_seen=12.0)])
+    assert [one.edited for one in await kept.desk.letters(Wanted())] == [False, True]
 
 
 async def test_a_page_follows_a_letter_that_is_no_longer_wanted(kept: Kept) -> None:
@@ -217,6 +229,20 @@ async def test_only_an_open_letter_can_be_worked_on(kept: Kept) -> None:
     assert len(await kept.did()) == 1
 
 
+async def test_who_has_not_seen_what_was_done_since_is_told(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.edit("l-1", b"A", "ann", "", 11.0, 0) is None
+    told = "it was edited by ann meanwhile: look again"
+    assert await kept.desk.edit("l-1", b"B", "bob", "", 12.0, 0) == told
+    assert await kept.desk.replayed("l-1", "bob", "", 12.0, 0) == told
+    assert await kept.desk.replay_jobs("l-1", [job()], "bob", "", due=12.0, now=12.0, seen=0) == told
+    assert await kept.jobs.job("j-1") is None
+    assert ((await kept.row()).edited, (await kept.row()).state) == (b"A", "open")
+    assert await kept.desk.edit("l-1", b"B", "bob", "", 13.0, 1) is None
+    assert await kept.desk.replayed("l-1", "bob", "", 14.0, 2) is None
+    assert await kept.desk.edit("l-1", b"C", "ann", "", 15.0, 0) == "it was replayed by bob"
+
+
 async def test_a_dead_job_gets_one_more_round_however_often_it_is_replayed(kept: Kept) -> None:
     await kept.desk.take([LETTER])
     await kept.ledger.settle([Settlement(job(), 3, "a", 4.0, Dead("bad-address"))], 5.0)
@@ -259,3 +285,14 @@ async def test_a_job_that_the_ledger_has_not_heard_of_is_kept_for_its_time(kept:
     assert await kept.desk.replay_jobs("l-2", [job(), job("j-2")], "ann", "", due=30.0, now=20.0, new=True) is None
     found = await kept.schedule.take("s", 90.0, 30.0, 10)
     assert [(due.id, due.attempt) for due in found] == [("j-1", 1), ("j-2", 1)]
+
+
+async def test_a_problem_is_searched_as_it_is_written(kept: Kept) -> None:
+    await kept.desk.take([replace(LETTER, problem="Rule Welcome: 50 % off")])
+    for text, ids in (("Rule Welcome", ["l-1"]), ("rule welcome", []), ("50 %", ["l-1"]), ("%", ["l-1"]), ("R_le", [])):
+        assert [row.id for row in await kept.desk.letters(Wanted(text=text))] == ids, text
+
+
+async def test_the_letters_of_an_origin_that_no_text_can_hold(kept: Kept) -> None:
+    await kept.desk.take([LETTER])
+    assert await kept.desk.letters(Wanted(origin="\0", reason="\0\ud800", user="\0")) == []

@@ -261,3 +261,17 @@ async def test_a_message_of_a_job_that_is_held_goes_its_way(make_ledger: MakeLed
     assert await ledger.claim([wish("a")], 30.0) == [Go(1)]
     assert await ledger.settle([result("a", SENT)], 31.0) == [True]
     assert await listed.known(["j-1"]) == {"j-1": Known("sent", 1)}
+
+
+async def test_a_user_with_the_longest_of_ids_has_jobs(make_ledger: MakeLedger) -> None:
+    ledger, listed = make_ledger("hold")
+    user = "u" * 512
+    mine = job(user=user)
+    await ledger.claim([wish("a", of=mine)], 10.0)
+    for found in (await listed.jobs(user=user), [one.job for one in await listed.of_events(user, [("", "")], ["j-1"])]):
+        assert [row.id for row in found] == ["j-1"]
+    source, id = str(mine.event.get("source", "")), str(mine.event.get("id", ""))
+    assert [one.job.id for one in await listed.of_events(user, [(source, id)])] == ["j-1"]
+    assert await listed.jobs(user="\0") == []
+    assert await listed.job("\0") is None
+    assert await listed.scheduled(user="\0") == []

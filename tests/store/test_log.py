@@ -157,3 +157,8 @@ async def test_a_chunk_goes_in_one_way_or_the_other_never_in_half(tmp_path: Path
         assert await store.log.append([entry(1), entry(2), entry(3)]) == Appended(3 if usual else 2)
         assert [one.position for one in await store.log.read("u-1")] == [3, 2, 1]
         assert await store.log.append([entry(4)]) == Appended(1), "it goes on after that"
+
+
+async def test_a_user_that_no_text_can_be_did_nothing(log: Log) -> None:
+    assert await log.read("\0", type="\0", as_of=5.0) == []
+    assert await log.position("\0", "\0", "\0") is None

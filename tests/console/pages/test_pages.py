@@ -10,6 +10,7 @@ from activity.dead import DeadLetter
 from activity.ledger import AttemptRow, JobHistory
 from activity.names import DEAD_QUEUE
 from activity.outcomes import Dead, Unknown
+from console.pages import overview
 from console.pages.rendering import quoted, rate, runs
 from console.pages.snapshot import Snapshot
 from console.tables import Share
@@ -289,3 +290,14 @@ async def test_a_trace_leads_to_where_traces_are_shown(trace_url: str | None, li
     assert [one["href"] for one in read.all("a") if str(one["href"]).startswith("https:")] == links
     assert TRACE.split("-")[1] in read.text
     assert read.all("script") == []
+
+
+async def test_only_so_many_look_at_it_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "MOST_LOOKERS", 2)
+    async with showing() as client:
+        looking = [await client.get("/live") for _ in range(2)]
+        events = [await one.content.readline() for one in looking]
+        assert events[0].startswith(b"data: ")
+        refused = await client.get("/live")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "15")
+        assert (await client.head("/live")).status == 200  # and ends
