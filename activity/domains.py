@@ -17,6 +17,8 @@ REMEMBERED: Final = 10_000
 """Domains of which it is known when they last had mail; beyond it, who had none for longest is forgotten."""
 OTHERS: Final = "*"
 _SOON: Final = 0.001
+_FULL: Final = 0.05
+"""Seconds until it is worth asking again where none may begin before another ends, however short they were so far."""
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _EXPECTED: Final = "expected limits like `gmail.com=2,10/s; *=4` (at once, and in a second s, minute m or hour h)"
 
@@ -103,7 +105,7 @@ class Domains:
             return due
         each = max(limit.apart, state.takes / (limit.at_once or 1), _SOON)
         if urgent or due is not None:
-            return max(state.free, now + each if full else now + _SOON)
+            return max(state.free, now + max(each, _FULL) if full else now + _SOON)
         state.booked = max(state.booked, now) + each
         return state.booked
 

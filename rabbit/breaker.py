@@ -53,6 +53,7 @@ class Breaker:
         self._flow, self._probe, self._far_end, self._now = flow, probe, far_end, now
         self._circuit = Circuit()
         self._opened = asyncio.Event()
+        self._failures = 0  # since an attempt got anywhere: a server may welcome us and refuse each mail
         self.since: float | None = None
         """When it opened; None while it is closed."""
 
@@ -61,19 +62,24 @@ class Breaker:
         if self._circuit.note(outcome):
             self.since = self._now()
             self._opened.set()
+        elif self._circuit.steady:
+            self._failures = 0
 
     async def run(self) -> None:
-        """While the far end is away: takes no jobs, gives back those in hand, and looks again and again."""
+        """While the far end is away: takes no jobs, gives back those in hand, and looks again and again.
+
+        If it answers and refuses the next mails as well it is looked at as rarely as if it had not answered.
+        """
         while True:
             await self._opened.wait()
             self._opened.clear()
             self._far_end.begin(self, "several attempts in a row could not reach it")
             await self._flow.hold("circuit")
-            failures = 1
-            await wait(failures)
-            while not await self._probe():
-                failures += 1
-                await wait(failures)
+            answers = False
+            while not answers:
+                self._failures += 1
+                await wait(self._failures)
+                answers = await self._probe()
             self._circuit.close()
             self.since = None
             self._far_end.end(self)

@@ -26,6 +26,11 @@ class Circuit:
         self.open = True
         return True
 
+    @property
+    def steady(self) -> bool:
+        """Whether the last outcome was of another kind."""
+        return self._failures == 0
+
     def close(self) -> None:
         """The far end answers again."""
         self.open = False

@@ -4,7 +4,7 @@ import heapq
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from activity import domains
@@ -117,6 +117,7 @@ def test_only_so_many_domains_are_remembered_and_those_under_way_are(monkeypatch
     assert len(rule._states) == 4, "none that is under way is forgotten"
 
 
+@example([(0.0, True, 1e-6), (0.001, True, 5.0), *[(0.002, True, 0.0)] * 58], 1, 0.0, False)  # a long one after a short one
 @given(
     st.lists(st.tuples(st.floats(0, 50), st.booleans(), st.floats(0, 5)), min_size=1, max_size=60),
     st.integers(0, 3),
