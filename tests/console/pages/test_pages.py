@@ -301,3 +301,5 @@ async def test_only_so_many_look_at_it_live(monkeypatch: pytest.MonkeyPatch) -> 
         refused = await client.get("/live")
         assert (refused.status, refused.headers["Retry-After"]) == (503, "15")
         assert (await client.head("/live")).status == 200  # and ends
+        for one in looking:
+            one.close()
