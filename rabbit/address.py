@@ -47,7 +47,7 @@ def address(text: str) -> Address | Dead:
     named = _NAMED.fullmatch(text)
     name, mailbox = (named["name"], named["mailbox"]) if named else ("", text.strip(" "))
     local, at, domain = mailbox.rpartition("@")
-    if "@" in local:
+    if "@" in local and ("," in local or ";" in local):
         return Dead("bad-address", "it is several addresses; a job has one recipient, so several take a rule each")
     if not local.isascii():
         local = normalize("NFC", local)

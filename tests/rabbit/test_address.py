@@ -93,6 +93,12 @@ def test_who_names_several_recipients_is_told_that_a_job_has_one(text: str) -> N
     assert "a job has one recipient" in found.reply
 
 
+def test_an_at_too_many_is_no_second_recipient() -> None:
+    found = address("dan@nowhere@")
+    assert isinstance(found, Dead)
+    assert "before the @" in found.reply
+
+
 @pytest.mark.timeout(20)
 @given(st.text(st.sampled_from(' <>@."\\a\u0301ü'), min_size=1, max_size=4), st.text(st.sampled_from("x>@<"), max_size=1))
 @example(" ", "x")
