@@ -1,9 +1,6 @@
 """The compiled core decides what the other decides, whatever the bytes; and it takes what events mostly are."""
 
 import random
-import shutil
-import sysconfig
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -214,11 +211,6 @@ def test_a_state_is_bounded_as_the_other_s() -> None:
 @pytest.mark.parametrize("stamp", [2**53 - 1, -(2**53), 2**63 - 1, -1])
 def test_a_time_that_no_calendar_has_is_told_alike(stamp: int) -> None:
     alike([Record(b"u-1", value(sequence="1"), 0, stamp)])
-
-
-def test_it_was_built_where_it_can_be() -> None:
-    headers = Path(sysconfig.get_path("include"), "Python.h")
-    assert COMPILED is not None or not (headers.exists() and shutil.which("cc"))
 
 
 def test_both_can_be_asked_the_same() -> None:
